@@ -1,0 +1,312 @@
+"""The tree of a PromQL query: typed, frozen, with the place of every node in the text.
+
+Nodes are values. They can be built by hand, compared (places do not count), hashed and used as keys. Times
+are float seconds. Nothing here reads text or checks types: `parse` gives only trees that Prometheus would
+accept, a tree built by hand may be nonsense. The engine, the printer and everything that reasons about
+queries stand on this module.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TypeAlias, assert_never
+
+from promql.syntax.functions import FUNCTIONS, ValueType
+
+METRIC_NAME = "__name__"
+"""The label that holds a series' metric name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Characters from `start` up to, not including, `end` of the query's text."""
+
+    start: int
+    end: int
+
+
+NOWHERE = Span(0, 0)
+"""The place of a node that was built by hand."""
+
+
+class MatchOp(StrEnum):
+    """How a matcher compares a label's value; a label that is missing has the value ''."""
+
+    EQUAL = "="
+    NOT_EQUAL = "!="
+    MATCHES = "=~"
+    NOT_MATCHES = "!~"
+
+
+class AtBound(StrEnum):
+    """`@ start()` and `@ end()`: the ends of the range query, or the instant of an instant query."""
+
+    START = "start"
+    END = "end"
+
+
+At: TypeAlias = float | AtBound | None
+"""The @ modifier: a time in unix seconds, a bound of the query, or None where there is none."""
+
+
+class BinaryOp(StrEnum):
+    ADD = "+"
+    SUB = "-"
+    MUL = "*"
+    DIV = "/"
+    MOD = "%"
+    POW = "^"
+    ATAN2 = "atan2"
+    EQUAL = "=="
+    NOT_EQUAL = "!="
+    GREATER = ">"
+    LESS = "<"
+    GREATER_EQUAL = ">="
+    LESS_EQUAL = "<="
+    AND = "and"
+    OR = "or"
+    UNLESS = "unless"
+
+    @property
+    def is_comparison(self) -> bool:
+        return self in _COMPARISONS
+
+    @property
+    def is_set(self) -> bool:
+        return self in _SET_OPERATORS
+
+
+_COMPARISONS = frozenset(
+    (
+        BinaryOp.EQUAL,
+        BinaryOp.NOT_EQUAL,
+        BinaryOp.GREATER,
+        BinaryOp.LESS,
+        BinaryOp.GREATER_EQUAL,
+        BinaryOp.LESS_EQUAL,
+    )
+)
+_SET_OPERATORS = frozenset((BinaryOp.AND, BinaryOp.OR, BinaryOp.UNLESS))
+
+
+class UnaryOp(StrEnum):
+    PLUS = "+"
+    MINUS = "-"
+
+
+class AggregateOp(StrEnum):
+    SUM = "sum"
+    AVG = "avg"
+    COUNT = "count"
+    MIN = "min"
+    MAX = "max"
+    GROUP = "group"
+    STDDEV = "stddev"
+    STDVAR = "stdvar"
+    TOPK = "topk"
+    BOTTOMK = "bottomk"
+    QUANTILE = "quantile"
+    COUNT_VALUES = "count_values"
+
+    @property
+    def takes_param(self) -> bool:
+        return self in (AggregateOp.TOPK, AggregateOp.BOTTOMK, AggregateOp.QUANTILE, AggregateOp.COUNT_VALUES)
+
+
+class Group(StrEnum):
+    """Which side of a binary operator may have many series for one of the other side."""
+
+    NONE = ""
+    LEFT = "group_left"
+    RIGHT = "group_right"
+
+
+@dataclass(frozen=True, slots=True)
+class Matcher:
+    """One condition on a label. Regular expressions (RE2) are anchored at both ends."""
+
+    name: str
+    op: MatchOp
+    value: str
+    span: Span = field(default=NOWHERE, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class NumberLiteral:
+    """A number; `as_duration` remembers that it was written as one (`5m` is 300)."""
+
+    value: float
+    span: Span = field(default=NOWHERE, compare=False, repr=False)
+    as_duration: bool = field(default=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        # All NaN literals are one object, so that trees that hold one are equal and hash alike.
+        if self.value != self.value:
+            object.__setattr__(self, "value", math.nan)
+
+
+@dataclass(frozen=True, slots=True)
+class StringLiteral:
+    """A string. Bytes that are no UTF-8 (from `\\xff`) stand as lone surrogates, as `surrogateescape` makes."""
+
+    value: str
+    span: Span = field(default=NOWHERE, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class VectorSelector:
+    """Series by their labels. A metric name is a matcher like any other, the first if it stood before the braces.
+
+    A positive offset looks back.
+    """
+
+    matchers: tuple[Matcher, ...]
+    offset_s: float = 0.0
+    at: At = None
+    span: Span = field(default=NOWHERE, compare=False, repr=False)
+
+    @property
+    def metric(self) -> str | None:
+        """The metric name that the selector asks for, if it asks for exactly one."""
+        for matcher in self.matchers:
+            if matcher.name == METRIC_NAME and matcher.op is MatchOp.EQUAL and matcher.value:
+                return matcher.value
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class MatrixSelector:
+    """A selector's samples over a range, left end open; offset and @ stand in the selector."""
+
+    selector: VectorSelector
+    range_s: float
+    span: Span = field(default=NOWHERE, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Subquery:
+    """An expression evaluated at every step of a range; `step_s` None means the server's default step."""
+
+    expr: Expr
+    range_s: float
+    step_s: float | None = None
+    offset_s: float = 0.0
+    at: At = None
+    span: Span = field(default=NOWHERE, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    function: str
+    args: tuple[Expr, ...]
+    span: Span = field(default=NOWHERE, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Aggregate:
+    """An aggregation by `grouping`, or without it. `sum(x)` is `sum by () (x)`."""
+
+    op: AggregateOp
+    expr: Expr
+    grouping: tuple[str, ...] = ()
+    without: bool = False
+    param: Expr | None = None
+    span: Span = field(default=NOWHERE, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Matching:
+    """How series of two vectors find each other: `on` these labels only, or ignoring them (none, by default).
+
+    `include` names the labels that group_left and group_right copy from the side that has one.
+    """
+
+    on: bool = False
+    labels: tuple[str, ...] = ()
+    group: Group = Group.NONE
+    include: tuple[str, ...] = ()
+
+
+PLAIN_MATCHING = Matching()
+
+
+@dataclass(frozen=True, slots=True)
+class Binary:
+    """`matching` means nothing between scalars, or between a scalar and a vector."""
+
+    op: BinaryOp
+    left: Expr
+    right: Expr
+    matching: Matching = PLAIN_MATCHING
+    return_bool: bool = False
+    span: Span = field(default=NOWHERE, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Unary:
+    op: UnaryOp
+    expr: Expr
+    span: Span = field(default=NOWHERE, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Paren:
+    expr: Expr
+    span: Span = field(default=NOWHERE, compare=False, repr=False)
+
+
+Expr: TypeAlias = (
+    NumberLiteral
+    | StringLiteral
+    | VectorSelector
+    | MatrixSelector
+    | Subquery
+    | Call
+    | Aggregate
+    | Binary
+    | Unary
+    | Paren
+)
+
+
+def value_type(expr: Expr) -> ValueType:
+    """Return what the expression evaluates to. Its parts are taken to be sound."""
+    match expr:
+        case NumberLiteral():
+            return ValueType.SCALAR
+        case StringLiteral():
+            return ValueType.STRING
+        case VectorSelector() | Aggregate():
+            return ValueType.VECTOR
+        case MatrixSelector() | Subquery():
+            return ValueType.MATRIX
+        case Call():
+            return FUNCTIONS[expr.function].returns
+        case Unary() | Paren():
+            return value_type(expr.expr)
+        case Binary():
+            both = (value_type(expr.left), value_type(expr.right))
+            return ValueType.SCALAR if both == (ValueType.SCALAR, ValueType.SCALAR) else ValueType.VECTOR
+        case _:
+            assert_never(expr)
+
+
+def children(expr: Expr) -> tuple[Expr, ...]:
+    """Return the expressions directly inside this one, in the order of the text."""
+    match expr:
+        case NumberLiteral() | StringLiteral() | VectorSelector():
+            return ()
+        case MatrixSelector():
+            return (expr.selector,)
+        case Subquery() | Unary() | Paren():
+            return (expr.expr,)
+        case Call():
+            return expr.args
+        case Aggregate():
+            return (expr.expr,) if expr.param is None else (expr.param, expr.expr)
+        case Binary():
+            return (expr.left, expr.right)
+        case _:
+            assert_never(expr)
