@@ -1,0 +1,46 @@
+# One command each for a rehearsal, the tests, the checks and the figures. `make help` lists them.
+#
+# .venv is made on first use from requirements.lock; its stamp is remade when the lock or pyproject.toml changes.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+SPEED  ?= 20
+
+.DEFAULT_GOAL := help
+.PHONY: help gameday test check format bench fuzz nightly lock clean
+
+help: ## what there is
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
+
+$(STAMP): requirements.lock pyproject.toml tools/install.py
+	@$(PYTHON) tools/install.py --venv $(VENV) --lock requirements.lock --stamp $(STAMP)
+
+gameday: $(STAMP) ## rehearse a bad release twice: with the policy as it is, and with queries that see the canary
+	@$(BIN)/gamebird gameday run examples/orders-api/gamedays/errors-5pct.yaml --policy both --speed $(SPEED) --demo
+
+test: $(STAMP) ## every test, those against real processes one after the other
+	$(BIN)/python -m pytest
+
+check: $(STAMP) ## format, lint, types, import rules
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(STAMP) ## let the formatter have its way
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(STAMP) ## the figures, as ratios and counts
+	$(BIN)/python -m bench
+
+fuzz: $(STAMP) ## longer searches for a wrong answer
+	GAMEBIRD_FUZZ=1 $(BIN)/python -m pytest -m fuzz
+
+lock: $(STAMP) ## pin what is installed now
+	$(BIN)/python tools/lock.py > requirements.lock.new && mv requirements.lock.new requirements.lock
+
+clean: ## remove what make made
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

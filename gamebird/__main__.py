@@ -1,0 +1,5 @@
+"""`python -m gamebird` is `gamebird`."""
+
+from gamebird.cli.main import main
+
+main()

@@ -1,0 +1,66 @@
+"""What several rooms' tests share: the recordings' folder, the real manifests, and tools that a laptop may lack.
+
+On a user's machine a missing tool skips the tests that need it and says which. CI names the tools that must be there
+in GAMEBIRD_REQUIRE (comma-separated), and then their absence is a failure: nothing is skipped in silence.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gamebird"
+
+
+def missing(tool: str, how: str) -> None:
+    """Skip the calling test, or fail it where the environment says that the tool must be there."""
+    required = {name.strip() for name in os.environ.get("GAMEBIRD_REQUIRE", "").split(",")}
+    message = f"{tool} is not here; {how}"
+    if tool in required:
+        pytest.fail(message)
+    pytest.skip(message)
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The project's root folder."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def recordings() -> Path:
+    """The folder of what the real systems answered, as compressed data."""
+    return ROOT / "tests" / "conformance"
+
+
+@pytest.fixture(scope="session")
+def corpus() -> Path:
+    """The folder of real public manifests, which are others' work and stand beside the project, not in it."""
+    folder = ROOT.parent / "shared" / "corpus"
+    if not folder.is_dir():
+        missing("corpus", "the real manifests of public repositories are read from ../shared/corpus")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def prometheus_binary() -> Path:
+    """A Prometheus 3 server, built once by tools/build_prometheus.sh."""
+    named = os.environ.get("GAMEBIRD_PROMETHEUS")
+    found = Path(named) if named else CACHE / "prometheus"
+    if not found.is_file():
+        missing("prometheus", "build it once with tools/build_prometheus.sh (two minutes, needs Go)")
+    return found
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Path:
+    """A headless browser to open reports in."""
+    found = shutil.which("chromium") or shutil.which("chromium-browser")
+    if found is None:
+        missing("chromium", "install your distribution's chromium package")
+    assert found is not None
+    return Path(found)
