@@ -1,0 +1,51 @@
+"""Why something was decided, as data: which rule fired, on which numbers, and what would have flipped it.
+
+A record is made for every measurement that was judged and for every transition of a rollout. Reports print
+them, tests compare them, nothing decides by them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeasurementRecord:
+    """One judged measurement of one metric."""
+
+    t_s: float
+    run: str
+    metric: str
+    query: str
+    value: str  # as Prometheus prints it: "[0.02]"
+    requests: float | None  # None: unknown
+    requests_min: float | None  # the floor in force, if any
+    condition: str  # the success and failure conditions, as written
+    phase: str
+    rule: str  # which rule gave the phase: "successCondition", "too few requests", "no data", …
+    flip: str  # what would have given another phase, in words
+    limit: str  # the counter that this measurement moved and its limit: "failed 1 of 0 allowed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransitionRecord:
+    """One change of a rollout's state: from what to what, by which rule, on which numbers."""
+
+    t_s: float
+    rule: str
+    before: str
+    after: str
+    numbers: tuple[tuple[str, float | int | str | None], ...]
+    flip: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperatorRecord:
+    """A person's word, kept because some transitions are allowed by nothing else."""
+
+    t_s: float
+    word: str
+    effect: str
+
+
+Record = MeasurementRecord | TransitionRecord | OperatorRecord
