@@ -1,9 +1,9 @@
-"""Run every bench, or those named: `python -m bench [NAME]...`. Each module here has a `main()` that prints its figures."""
+"""Run every bench, or those named: `python -m bench [NAME]...`. Each module has a `main()` that prints its figures."""
 
 from __future__ import annotations
 
-import platform
 import pkgutil
+import platform
 import sys
 import time
 from importlib import import_module
