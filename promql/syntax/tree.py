@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TypeAlias, assert_never
+from typing import ClassVar, TypeAlias, assert_never
 
 from promql.syntax.functions import FUNCTIONS, ValueType
 
@@ -133,9 +133,29 @@ class Matcher:
     span: Span = field(default=NOWHERE, compare=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
-class NumberLiteral:
+class _Node:
+    """Equality and hash of trees, worked out without recursion: a tree may be deeper than Python's stack.
+
+    `_own` names the fields that count and that hold no expression.
+    """
+
+    __slots__ = ()
+    _own: ClassVar[tuple[str, ...]] = ()
+
+    def __eq__(self, other: object) -> bool:
+        if type(self) is not type(other):
+            return NotImplemented
+        return self is other or _flat(self) == _flat(other)
+
+    def __hash__(self) -> int:
+        return hash(_flat(self))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NumberLiteral(_Node):
     """A number; `as_duration` remembers that it was written as one (`5m` is 300)."""
+
+    _own: ClassVar[tuple[str, ...]] = ("value",)
 
     value: float
     span: Span = field(default=NOWHERE, compare=False, repr=False)
@@ -147,20 +167,24 @@ class NumberLiteral:
             object.__setattr__(self, "value", math.nan)
 
 
-@dataclass(frozen=True, slots=True)
-class StringLiteral:
+@dataclass(frozen=True, slots=True, eq=False)
+class StringLiteral(_Node):
     """A string. Bytes that are no UTF-8 (from `\\xff`) stand as lone surrogates, as `surrogateescape` makes."""
+
+    _own: ClassVar[tuple[str, ...]] = ("value",)
 
     value: str
     span: Span = field(default=NOWHERE, compare=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
-class VectorSelector:
+@dataclass(frozen=True, slots=True, eq=False)
+class VectorSelector(_Node):
     """Series by their labels. A metric name is a matcher like any other, the first if it stood before the braces.
 
     A positive offset looks back.
     """
+
+    _own: ClassVar[tuple[str, ...]] = ("matchers", "offset_s", "at")
 
     matchers: tuple[Matcher, ...]
     offset_s: float = 0.0
@@ -176,18 +200,22 @@ class VectorSelector:
         return None
 
 
-@dataclass(frozen=True, slots=True)
-class MatrixSelector:
+@dataclass(frozen=True, slots=True, eq=False)
+class MatrixSelector(_Node):
     """A selector's samples over a range, left end open; offset and @ stand in the selector."""
+
+    _own: ClassVar[tuple[str, ...]] = ("range_s",)
 
     selector: VectorSelector
     range_s: float
     span: Span = field(default=NOWHERE, compare=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Subquery:
+@dataclass(frozen=True, slots=True, eq=False)
+class Subquery(_Node):
     """An expression evaluated at every step of a range; `step_s` None means the server's default step."""
+
+    _own: ClassVar[tuple[str, ...]] = ("range_s", "step_s", "offset_s", "at")
 
     expr: Expr
     range_s: float
@@ -197,16 +225,20 @@ class Subquery:
     span: Span = field(default=NOWHERE, compare=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+@dataclass(frozen=True, slots=True, eq=False)
+class Call(_Node):
+    _own: ClassVar[tuple[str, ...]] = ("function",)
+
     function: str
     args: tuple[Expr, ...]
     span: Span = field(default=NOWHERE, compare=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Aggregate:
+@dataclass(frozen=True, slots=True, eq=False)
+class Aggregate(_Node):
     """An aggregation by `grouping`, or without it. `sum(x)` is `sum by () (x)`."""
+
+    _own: ClassVar[tuple[str, ...]] = ("op", "grouping", "without")
 
     op: AggregateOp
     expr: Expr
@@ -232,9 +264,11 @@ class Matching:
 PLAIN_MATCHING = Matching()
 
 
-@dataclass(frozen=True, slots=True)
-class Binary:
+@dataclass(frozen=True, slots=True, eq=False)
+class Binary(_Node):
     """`matching` means nothing between scalars, or between a scalar and a vector."""
+
+    _own: ClassVar[tuple[str, ...]] = ("op", "matching", "return_bool")
 
     op: BinaryOp
     left: Expr
@@ -242,17 +276,20 @@ class Binary:
     matching: Matching = PLAIN_MATCHING
     return_bool: bool = False
     span: Span = field(default=NOWHERE, compare=False, repr=False)
+    op_span: Span = field(default=NOWHERE, compare=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Unary:
+@dataclass(frozen=True, slots=True, eq=False)
+class Unary(_Node):
+    _own: ClassVar[tuple[str, ...]] = ("op",)
+
     op: UnaryOp
     expr: Expr
     span: Span = field(default=NOWHERE, compare=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Paren:
+@dataclass(frozen=True, slots=True, eq=False)
+class Paren(_Node):
     expr: Expr
     span: Span = field(default=NOWHERE, compare=False, repr=False)
 
@@ -310,3 +347,18 @@ def children(expr: Expr) -> tuple[Expr, ...]:
             return (expr.left, expr.right)
         case _:
             assert_never(expr)
+
+
+def _flat(root: object) -> tuple[object, ...]:
+    """Return the tree as one flat tuple that only an equal tree gives."""
+    flat: list[object] = []
+    waiting = [root]
+    while waiting:
+        node = waiting.pop()
+        assert isinstance(node, _Node)
+        parts = children(node)  # type: ignore[arg-type]  # every _Node is one of Expr
+        flat.append(type(node))
+        flat.append(len(parts))
+        flat.extend([getattr(node, name) for name in node._own])
+        waiting.extend(parts)
+    return tuple(flat)
