@@ -136,18 +136,11 @@ class SetMirrorRoute:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PluginStep:
-    """A step that a plugin carries out. Gamebird has no plugins: loading warns, worlds complete it at once."""
-
-    name: str
-    config: str = "{}"  # JSON
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
     """One canary step. It may hold several fields: a scale or a route beside a weight or a pause.
 
-    At most one of set_weight, pause and analysis is set, as in Argo.
+    At most one of set_weight, pause and analysis is set, as in Argo. Experiments and plugin steps decide
+    by means that Gamebird does not have; loading refuses them.
     """
 
     set_weight: int | None = None
@@ -156,7 +149,6 @@ class Step:
     set_canary_scale: SetCanaryScale | None = None
     set_header_route: SetHeaderRoute | None = None
     set_mirror_route: SetMirrorRoute | None = None
-    plugin: PluginStep | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
