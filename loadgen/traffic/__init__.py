@@ -1,0 +1,37 @@
+"""Traffic: how many requests a service gets, when and for what. One schema for game days, Locust and the model.
+
+Pure: no clock, no socket. `shapes` says what traffic is, `rates` does the arithmetic of a rate that changes,
+`arrivals` turns both into the instants at which requests begin. Everything here is in policy time.
+"""
+
+from loadgen.traffic.arrivals import REQUESTS_MAX, Schedule, schedule
+from loadgen.traffic.rates import Change, RateCurve, TrafficError
+from loadgen.traffic.shapes import (
+    RPS_MAX,
+    Constant,
+    Diurnal,
+    Level,
+    Ramp,
+    Route,
+    Spike,
+    Step,
+    Traffic,
+)
+
+__all__ = [
+    "REQUESTS_MAX",
+    "RPS_MAX",
+    "Change",
+    "Constant",
+    "Diurnal",
+    "Level",
+    "Ramp",
+    "RateCurve",
+    "Route",
+    "Schedule",
+    "Spike",
+    "Step",
+    "Traffic",
+    "TrafficError",
+    "schedule",
+]

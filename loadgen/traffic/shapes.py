@@ -1,0 +1,195 @@
+"""What traffic is: a rate, its shape over time, the routes that it asks for, and how arrivals are spread.
+
+The one schema for it: game day files, the load generator and the simulator read this. Rates are requests per
+second of policy time; at speed K a generator sends K times as many per second of the wall.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from loadgen.traffic.rates import Change, RateCurve
+
+RPS_MAX = 100_000.0
+"""No schema accepts more; what one machine can send is a limit of the generator."""
+
+DIURNAL_PIECES = 96
+"""A day's curve is 96 straight pieces (15 minutes each of 24 h): within 0.06 % of the swing from a cosine."""
+
+Rps = Annotated[float, Field(strict=True, ge=0, le=RPS_MAX, allow_inf_nan=False)]
+Instant = Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)]
+Span = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)]
+Weight = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)]
+
+_TARGET = re.compile(r"/[^\x00-\x20\x7f]*")
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_FIELD_VALUE = re.compile(r"[\t\x20-\x7e]*")
+
+
+class _Value(BaseModel):
+    """Frozen, and refusing what it does not know, so that a misspelt field is an error and not a default."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Route(_Value):
+    """One kind of request, and how often it is asked for in proportion to the others."""
+
+    path: str
+    method: Literal["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"] = "GET"
+    weight: Weight = 1.0
+    headers: dict[str, str] = Field(default_factory=dict)
+    body: str | None = None
+
+    @field_validator("path")
+    @classmethod
+    def _origin_form(cls, path: str) -> str:
+        if not _TARGET.fullmatch(path) or path.startswith("//") or not path.isascii():
+            raise ValueError("a path begins with one slash and has no spaces, as in /orders?page=2")
+        return path
+
+    @field_validator("headers")
+    @classmethod
+    def _one_line_each(cls, headers: dict[str, str]) -> dict[str, str]:
+        for name, value in headers.items():
+            if not _TOKEN.fullmatch(name) or not _FIELD_VALUE.fullmatch(value):
+                raise ValueError(f"header {name!r} needs a name of letters, digits and dashes and a value on one line")
+        return headers
+
+    @property
+    def name(self) -> str:
+        """Method and path, as reports show the route."""
+        return f"{self.method} {self.path}"
+
+
+class Constant(_Value):
+    """`rps` all the time."""
+
+    kind: Literal["constant"] = "constant"
+
+    def points(self, rps: float, duration_s: float) -> list[tuple[float, float]]:
+        """Return the rate as (s, rps) points joined by straight lines; two at one instant are a jump."""
+        return [(0.0, rps)]
+
+
+class Ramp(_Value):
+    """From `rps` to `to_rps` in a straight line that begins at `from_s` and takes `over_s`; then `to_rps`."""
+
+    kind: Literal["ramp"] = "ramp"
+    to_rps: Rps
+    over_s: Span
+    from_s: Instant = 0.0
+
+    def points(self, rps: float, duration_s: float) -> list[tuple[float, float]]:
+        """Return the rate as (s, rps) points joined by straight lines; two at one instant are a jump."""
+        return [(0.0, rps), (self.from_s, rps), (self.from_s + self.over_s, self.to_rps)]
+
+
+class Level(_Value):
+    """From `at_s` on, `rps`."""
+
+    at_s: Instant
+    rps: Rps
+
+
+class Step(_Value):
+    """`rps` until the first level, then each level from its instant on."""
+
+    kind: Literal["step"] = "step"
+    levels: Annotated[tuple[Level, ...], Field(min_length=1)]
+
+    @field_validator("levels")
+    @classmethod
+    def _in_order(cls, levels: tuple[Level, ...]) -> tuple[Level, ...]:
+        for earlier, later in pairwise(levels):
+            if later.at_s <= earlier.at_s:
+                raise ValueError(f"levels are in order of time; {later.at_s:g} s comes after {earlier.at_s:g} s")
+        return levels
+
+    def points(self, rps: float, duration_s: float) -> list[tuple[float, float]]:
+        """Return the rate as (s, rps) points joined by straight lines; two at one instant are a jump."""
+        found, now = [(0.0, rps)], rps
+        for level in self.levels:
+            found += [(level.at_s, now), (level.at_s, level.rps)]
+            now = level.rps
+        return found
+
+
+class Spike(_Value):
+    """`rps`, but `to_rps` from `at_s` for `for_s`, and then `rps` again."""
+
+    kind: Literal["spike"] = "spike"
+    to_rps: Rps
+    at_s: Instant
+    for_s: Span
+
+    def points(self, rps: float, duration_s: float) -> list[tuple[float, float]]:
+        """Return the rate as (s, rps) points joined by straight lines; two at one instant are a jump."""
+        end_s = self.at_s + self.for_s
+        return [(0.0, rps), (self.at_s, rps), (self.at_s, self.to_rps), (end_s, self.to_rps), (end_s, rps)]
+
+
+class Diurnal(_Value):
+    """A day and its night: `rps` on average, `swing` of it more at the peak and as much less twelve hours away."""
+
+    kind: Literal["diurnal"] = "diurnal"
+    swing: Annotated[float, Field(strict=True, ge=0, le=1, allow_inf_nan=False)]
+    peak_at_s: Instant = 0.0
+    day_s: Span = 86_400.0
+
+    def points(self, rps: float, duration_s: float) -> list[tuple[float, float]]:
+        """Return the rate as (s, rps) points joined by straight lines; two at one instant are a jump."""
+        piece_s = self.day_s / DIURNAL_PIECES
+        at_s = np.arange(math.ceil(duration_s / piece_s) + 1) * piece_s
+        rate = rps * (1.0 + self.swing * np.cos(2.0 * np.pi * (at_s - self.peak_at_s) / self.day_s))
+        return list(zip(at_s.tolist(), rate.tolist(), strict=True))
+
+
+Shape = Annotated[Constant | Ramp | Step | Spike | Diurnal, Field(discriminator="kind")]
+
+
+class Traffic(_Value):
+    """The requests that a service gets.
+
+    Attributes:
+        rps: requests per second of policy time, before the shape has its say; 0 is no traffic at all.
+        shape: how the rate changes over time, counted from the first instant of traffic.
+        routes: what is asked for; each request draws its route by weight.
+        arrivals: `poisson` as from many users who know nothing of each other, or `even` as from a metronome.
+        seed: same seed, same instants and routes, on every machine.
+    """
+
+    rps: Rps
+    shape: Shape = Constant()
+    routes: Annotated[tuple[Route, ...], Field(min_length=1, max_length=1000)] = (Route(path="/"),)
+    arrivals: Literal["poisson", "even"] = "poisson"
+    seed: Annotated[int, Field(strict=True, ge=0)] = 1
+
+    @field_validator("shape", mode="before")
+    @classmethod
+    def _no_recordings_yet(cls, shape: Any) -> Any:
+        if isinstance(shape, dict) and shape.get("kind") == "trace":
+            raise ValueError("recorded traffic cannot be replayed yet; constant, ramp, step, spike and diurnal can")
+        return shape
+
+    def curve(self, duration_s: float, changes: Sequence[Change] = ()) -> RateCurve:
+        """Return the rate from 0 s to `duration_s` with the changes that were made on the way."""
+        points = self.shape.points(self.rps, duration_s)
+        return RateCurve.through(points, duration_s=duration_s).changed(changes)
+
+    def rate_at(self, at_s: float) -> float:
+        """Return the rate at one instant after the traffic began, requests/s; at a jump, the rate after it."""
+        if at_s < 0:
+            return 0.0
+        return float(self.curve(at_s + 1.0).rate_at(np.array([at_s]))[0])
+
+    def peak_rps(self, duration_s: float) -> float:
+        """Return the highest rate up to `duration_s`, requests/s."""
+        return self.curve(duration_s).peak_rps
