@@ -15,12 +15,32 @@ status except `controller.core.operator`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from controller.core.actions import Action
-from controller.core.records import Record
-from controller.core.snapshot import Snapshot
-from controller.core.status import RolloutStatus
+from controller.core.actions import Action, CreateReplicaSet, SetRevision
+from controller.core.gates import reconcile_analysis
+from controller.core.look import Look
+from controller.core.pauses import PauseState, begins_pause, pause_state, reconcile_pause_step
+from controller.core.promotion import is_rollback_within_window, reason_to_promote
+from controller.core.records import Record, TransitionRecord
+from controller.core.restarting import restart_pods
+from controller.core.runs import AnalysisPhase
+from controller.core.scaling import delete_old_revisions, reconcile_replica_sets
+from controller.core.services import reconcile_services
+from controller.core.snapshot import ReplicaSetSeen, Snapshot
+from controller.core.standing import (
+    Conditions,
+    Draft,
+    abort_for_lack_of_progress,
+    pause_conditions,
+    set_condition,
+    wake_for_progress,
+    work_out_conditions,
+    work_out_phase,
+)
+from controller.core.status import ConditionKind, RolloutStatus, Truth
+from controller.core.steps import describe, step_is_done
+from controller.core.weights import put_abort_first, reconcile_weights
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,4 +56,234 @@ class Decision:
 
 def decide(snapshot: Snapshot, now_s: float) -> Decision:
     """Return what to do about the rollout at `now_s`."""
-    raise NotImplementedError
+    look = Look(snapshot, now_s)
+    new = look.new
+    if new is None:
+        return _make_known(look)
+    conditions = pause_conditions(look)
+    if conditions is not None:
+        return _note_pause(look, conditions)
+    _number_revision(look, new)
+    if _size_changed(look):
+        return _follow_size(look)
+    if look.template_or_steps_changed:
+        return _begin_update(look)
+    if restart_pods(look):
+        # The pods just ended are still counted as available; look again before anything is scaled.
+        return _finish(look, look.status)
+    delete_old_revisions(look)
+    reconcile_services(look)
+    reconcile_weights(look)
+    reconcile_analysis(look)
+    if look.pause_added:
+        return _go_on(look, starts_pause=False)
+    scaled = reconcile_replica_sets(look)
+    starts_pause = not scaled and reconcile_pause_step(look) and begins_pause(look)
+    return _go_on(look, starts_pause=starts_pause)
+
+
+def _make_known(look: Look) -> Decision:
+    """A revision that has no set of pods yet gets one; everything else waits for the next decision."""
+    plan, pod_hash = look.plan, look.snapshot.template_hash
+    look.revision = max((rs.revision for rs in look.all), default=0) + 1
+    name = f"{plan.rollout.name}-{pod_hash}"
+    look.actions.append(
+        CreateReplicaSet(pod_hash=pod_hash, name=name, revision=look.revision, desired_replicas=plan.replicas)
+    )
+    look.event("RolloutUpdated", f"Rollout updated to revision {look.revision}")
+    look.event("NewReplicaSetCreated", f"Created ReplicaSet {name} (revision {look.revision})")
+    conditions = {condition.kind: condition for condition in look.status.conditions}
+    set_condition(
+        conditions,
+        ConditionKind.PROGRESSING,
+        Truth.TRUE,
+        "NewReplicaSetCreated",
+        f'Created new replica set "{name}"',
+        look.now_s,
+    )
+    look.rule = "new revision"
+    status = replace(look.status, revision=look.revision, conditions=tuple(conditions.values()))
+    return _finish(look, status)
+
+
+def _note_pause(look: Look, conditions: Conditions) -> Decision:
+    status = look.status
+    draft = Draft(look)
+    draft.keep_all_but_availability(status)
+    draft.available_replicas = status.available_replicas
+    draft.conditions = conditions
+    draft.pause = _stored_pause(status)
+    work_out_phase(look, draft)
+    look.rule = look.rule or "paused or resumed"
+    return _finish(look, draft.freeze(look, status.weights))
+
+
+def _stored_pause(status: RolloutStatus) -> PauseState:
+    return PauseState(
+        pauses=status.pauses,
+        controller_pause=status.controller_pause,
+        abort=status.abort,
+        aborted_s=status.aborted_s,
+    )
+
+
+def _number_revision(look: Look, new: ReplicaSetSeen) -> None:
+    """The newest revision has the highest number, also when it is an old one that came back."""
+    highest = max((rs.revision for rs in look.all if rs is not new), default=0)
+    number = new.revision
+    if number <= highest:
+        number = highest + 1
+        look.actions.append(SetRevision(pod_hash=new.pod_hash, revision=number))
+    if look.revision != number:
+        look.revision = number
+        look.event("RolloutUpdated", f"Rollout updated to revision {number}")
+
+
+def _size_changed(look: Look) -> bool:
+    """Return whether the rollout's size changed since its newest or its stable revision was last scaled."""
+    return any(
+        rs is not None
+        and rs.wanted > 0
+        and rs.desired_replicas is not None
+        and rs.desired_replicas != look.plan.replicas
+        for rs in (look.new, look.stable)
+    )
+
+
+def _follow_size(look: Look) -> Decision:
+    """Bring the pods in line with a new size before anything else goes on."""
+    reconcile_replica_sets(look)
+    draft = Draft(look)
+    draft.keep_all_but_availability(look.status)
+    look.rule = look.rule or "size changed"
+    return _settle(look, draft, kept=_stored_pause(look.status))
+
+
+def _begin_update(look: Look) -> Decision:
+    """Start over with the steps for a new template or new steps; going back to stable needs none."""
+    draft = Draft(look)
+    look.pauses_cleared = True
+    look.abort_removed = True
+    draft.promote_full = False
+    draft.step_run = None
+    draft.background_run = None
+    steps = len(look.plan.steps)
+    draft.step_index = 0 if steps else None
+    look.rule = look.rule or "pod template or steps changed"
+    if steps and look.new is not None:
+        if look.status.stable_hash == look.new.pod_hash:
+            look.event("SkipSteps", "Rollback to stable ReplicaSets")
+            draft.step_index = steps
+        elif is_rollback_within_window(look) and look.new.wanted > 0:
+            look.event("SkipSteps", "Rollback to active ReplicaSets within RollbackWindow")
+            draft.step_index = steps
+    return _settle(look, draft)
+
+
+def _go_on(look: Look, *, starts_pause: bool) -> Decision:
+    """Promote, hold an abort, or take the next step, and work out the status."""
+    draft = Draft(look)
+    steps = len(look.plan.steps)
+    if look.status.promote_full or is_rollback_within_window(look):
+        look.pauses_cleared = True
+        look.abort_removed = True
+        if steps:
+            draft.step_index = steps
+    reason = reason_to_promote(look)
+    if reason:
+        _promote(look, draft, reason)
+        return _settle(look, draft)
+    if look.is_aborted:
+        if steps:
+            draft.step_index = steps if draft.stable_hash == draft.current_hash else 0
+        look.rule = look.rule or "aborted"
+        return _settle(look, draft, starts_pause=starts_pause)
+    phase = AnalysisPhase(look.step_ref.phase) if look.step_ref is not None else None
+    if look.step is not None and step_is_done(look, phase):
+        look.rule = f"step done: {describe(look.step)}"
+        draft.step_index = (draft.step_index or 0) + 1
+        draft.step_run = None
+        look.pause_step_over = True
+        look.event(
+            "RolloutStepCompleted",
+            f"Rollout step {draft.step_index}/{steps} completed ({describe(look.step)})",
+        )
+    return _settle(look, draft, starts_pause=starts_pause)
+
+
+def _promote(look: Look, draft: Draft, reason: str) -> None:
+    look.pauses_cleared = True
+    look.abort_removed = True
+    draft.promote_full = False
+    draft.step_index = len(look.plan.steps) or None
+    if draft.stable_hash != draft.current_hash:
+        draft.stable_hash = draft.current_hash
+        look.rule = reason
+        look.event(
+            "RolloutCompleted",
+            f"Rollout completed update to revision {look.revision} ({draft.current_hash}): {reason}",
+        )
+
+
+def _settle(look: Look, draft: Draft, *, starts_pause: bool = False, kept: PauseState | None = None) -> Decision:
+    """Work out pauses, conditions and phase, in this order, and close the decision."""
+    abort_for_lack_of_progress(look, draft)
+    draft.pause = pause_state(look, starts_pause_step=starts_pause, kept=kept)
+    work_out_conditions(look, draft)
+    work_out_phase(look, draft)
+    status = draft.freeze(look, look.weights)
+    if bool(status.pauses) != bool(look.status.pauses):
+        if status.pauses:
+            look.event("RolloutPaused", f"Rollout is paused ({status.pauses[0].reason})")
+        elif status.aborted_s is None:
+            look.event("RolloutResumed", "Rollout is resumed")
+    return _finish(look, status)
+
+
+def _finish(look: Look, status: RolloutStatus) -> Decision:
+    put_abort_first(look)
+    changed = status is not look.status and status != look.status
+    if changed:
+        look.wake_at(look.now_s)
+    else:
+        wake_for_progress(look, status)
+    return Decision(
+        status=status,
+        actions=tuple(look.actions),
+        look_again_s=look.look_again_s,
+        records=_records(look, status) if changed else (),
+        changed=changed,
+    )
+
+
+def _records(look: Look, status: RolloutStatus) -> tuple[Record, ...]:
+    before, after = _state(look.status), _state(status)
+    if before == after:
+        return ()
+    new, stable = look.new, look.stable
+    return (
+        TransitionRecord(
+            t_s=look.now_s,
+            rule=look.rule or "pods changed",
+            before=before,
+            after=after,
+            numbers=(
+                ("canary_wanted", new.wanted if new is not None else None),
+                ("canary_available", new.available if new is not None else None),
+                ("stable_wanted", stable.wanted if stable is not None else None),
+                ("stable_available", stable.available if stable is not None else None),
+                ("weight_before", look.status.weights.canary if look.status.weights is not None else None),
+                ("weight_after", status.weights.canary if status.weights is not None else None),
+            ),
+            flip="",
+        ),
+    )
+
+
+def _state(status: RolloutStatus) -> str:
+    weight = f", weight {status.weights.canary}" if status.weights is not None else ""
+    pauses = "".join(f", {pause.reason}" for pause in status.pauses)
+    return (
+        f"{status.phase or 'new'}, step {status.step_index}{weight}{pauses}"
+        f"{', aborted' if status.abort else ''}, stable {status.stable_hash or 'none'}"
+    )

@@ -1,0 +1,153 @@
+"""The analysis runs of a rollout: begin them, stop them, and let their verdicts pause or abort.
+
+A failed or erroneous run aborts the rollout, an inconclusive one pauses it until a person decides. Only the
+phase of a run is read here. How a run comes to its phase is `controller.core.analysis`'s business.
+"""
+
+from __future__ import annotations
+
+from controller.core.actions import DeleteAnalysis, StartAnalysis, StopAnalysis
+from controller.core.launching import new_run
+from controller.core.look import Look
+from controller.core.promotion import is_fast_rollback
+from controller.core.runs import AnalysisPhase, AnalysisRun
+from controller.core.status import PauseReason, RunReference
+
+
+def reconcile_analysis(look: Look) -> None:
+    """Bring the runs of the rollout in line with its state; note pauses and aborts that follow from them."""
+    status = look.status
+    current = [run for run in (look.current_background, look.current_step_run) if run is not None]
+    step_run: AnalysisRun | None = None
+    background: AnalysisRun | None = None
+    if (
+        status.is_fully_promoted
+        or look.is_aborted
+        or status.promote_full
+        or status.stable_hash == ""
+        or is_fast_rollback(look)
+    ):
+        _stop(look, current)
+    else:
+        step_run = _step_run(look)
+        background = _background_run(look)
+    look.step_ref = _reference(step_run)
+    look.background_ref = _reference(background)
+    kept = {run.name for run in (step_run, background) if run is not None}
+    others = [run for run in look.other_runs if run.name not in kept]
+    _stop(look, others)
+    _delete_old(look, others)
+    _tell(look, status.step_run, step_run, "Step")
+    _tell(look, status.background_run, background, "Background")
+
+
+def _reference(run: AnalysisRun | None) -> RunReference | None:
+    if run is None:
+        return None
+    return RunReference(name=run.name, phase=run.status.phase.value, message=run.status.message)
+
+
+def _stop(look: Look, runs: list[AnalysisRun]) -> None:
+    for run in runs:
+        if not run.terminate and not run.status.phase.completed:
+            look.actions.append(StopAnalysis(name=run.name))
+
+
+def _step_run(look: Look) -> AnalysisRun | None:
+    """Return the run of the current analysis step, begun if need be."""
+    current, step, index = look.current_step_run, look.step, look.index
+    if look.status.pauses or look.status.abort:
+        return current
+    analysis = step.analysis if step is not None else None
+    of_another_step = current is not None and current.step_index != index
+    if analysis is None or not analysis.templates or index is None or of_another_step:
+        if current is not None:
+            _stop(look, [current])
+        return None
+    if _needs_new(look, current):
+        run = new_run(look, analysis, step_index=index)
+        look.actions.append(StartAnalysis(run=run))
+        return run
+    _heed(look, current, "Step-based")
+    return current
+
+
+def _background_run(look: Look) -> AnalysisRun | None:
+    """Return the run beside the steps, begun if need be."""
+    current, status = look.current_background, look.status
+    background = look.plan.canary.analysis
+    if background is None or not background.analysis.templates:
+        if current is not None:
+            _stop(look, [current])
+        return None
+    before_start = look.index is not None and look.index < look.plan.background_from
+    if status.current_hash == "" or before_start:
+        return None
+    if look.has_pause(PauseReason.INCONCLUSIVE_ANALYSIS):
+        return current
+    if _needs_new(look, current):
+        run = new_run(look, background.analysis, step_index=None)
+        look.actions.append(StartAnalysis(run=run))
+        return run
+    _heed(look, current, "Background")
+    return current
+
+
+def _needs_new(look: Look, current: AnalysisRun | None) -> bool:
+    """Return whether a run has to be begun: there is none, or a person went on after an inconclusive one."""
+    if current is None:
+        return True
+    if look.status.controller_pause and not look.has_pause(PauseReason.CANARY_PAUSE_STEP):
+        return current.status.phase is AnalysisPhase.INCONCLUSIVE
+    return look.status.aborted_s is not None
+
+
+def _heed(look: Look, run: AnalysisRun | None, what: str) -> None:
+    if run is None:
+        return
+    match run.status.phase:
+        case AnalysisPhase.INCONCLUSIVE:
+            look.pause_added = True
+            look.rule = f"{what.lower()} analysis inconclusive"
+        case AnalysisPhase.ERROR | AnalysisPhase.FAILED:
+            message = f"{what} analysis phase error/failed"
+            if run.status.message:
+                message += f": {run.status.message}"
+            look.abort_added = True
+            look.abort_message = message
+            look.rule = f"{what.lower()} analysis {run.status.phase.lower()}"
+
+
+def _delete_old(look: Look, others: list[AnalysisRun]) -> None:
+    """Forget finished runs beyond the history limits, and those of revisions that are gone."""
+    rollout = look.plan.rollout
+    if len(others) <= min(rollout.successful_run_history_limit, rollout.unsuccessful_run_history_limit):
+        known = {replica_set.pod_hash for replica_set in look.all}
+        if all(run.pod_hash in known for run in others):
+            return
+    known = {replica_set.pod_hash for replica_set in look.all}
+    kept = {True: 0, False: 0}
+    limits = {
+        True: rollout.successful_run_history_limit,
+        False: rollout.unsuccessful_run_history_limit,
+    }
+    for run in sorted(others, key=lambda run: run.created_s, reverse=True):
+        if not run.status.phase.completed:
+            continue
+        good = run.status.phase is AnalysisPhase.SUCCESSFUL
+        kept[good] += 1
+        if run.pod_hash not in known or kept[good] > limits[good]:
+            look.actions.append(DeleteAnalysis(name=run.name))
+
+
+def _tell(look: Look, before: RunReference | None, run: AnalysisRun | None, what: str) -> None:
+    if run is None or run.status.phase is AnalysisPhase.UNKNOWN:
+        return
+    phase = run.status.phase
+    if before is None or (before.name == run.name and before.phase != phase):
+        previous = "NoPreviousStatus" if before is None else before.phase
+        look.event(
+            f"AnalysisRun{phase}",
+            f"{what} Analysis Run '{run.name}' Status New: '{phase}' Previous: '{previous}'",
+            warning=phase in (AnalysisPhase.FAILED, AnalysisPhase.ERROR),
+        )

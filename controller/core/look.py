@@ -1,0 +1,179 @@
+"""One look at one rollout: what was seen, and what the decision has gathered so far.
+
+The only mutable thing in the core, made and dropped within one call of `decide`. The rooms of a decision
+(services, weights, analysis, replicas, pauses, status) read it and write their part; the order in which they
+run is `controller.core.decisions`'s.
+"""
+
+from __future__ import annotations
+
+from controller.core.actions import Action, EmitEvent, ScaleReplicaSet, SetScaleDownDeadline
+from controller.core.plan import Plan, plan_of
+from controller.core.runs import AnalysisRun
+from controller.core.snapshot import ReplicaSetSeen, Snapshot
+from controller.core.status import PauseReason, RolloutStatus, RunReference, Weights
+from controller.manifests.values import Step
+
+
+class Look:
+    """The working state of one decision."""
+
+    __slots__ = (
+        "abort_added",
+        "abort_message",
+        "abort_removed",
+        "actions",
+        "all",
+        "background_ref",
+        "current_background",
+        "current_step_run",
+        "forgotten_deadlines",
+        "index",
+        "look_again_s",
+        "new",
+        "now_s",
+        "other_runs",
+        "others",
+        "pause_added",
+        "pause_step_over",
+        "pauses_cleared",
+        "plan",
+        "restarted_s",
+        "revision",
+        "rule",
+        "snapshot",
+        "stable",
+        "status",
+        "step",
+        "step_ref",
+        "weights",
+    )
+
+    def __init__(self, snapshot: Snapshot, now_s: float) -> None:
+        status = snapshot.status
+        self.snapshot = snapshot
+        self.now_s = now_s
+        self.plan: Plan = plan_of(snapshot.rollout)
+        self.status: RolloutStatus = status  # as it was stored; never changed here
+
+        self.all: tuple[ReplicaSetSeen, ...] = snapshot.replica_sets
+        self.new: ReplicaSetSeen | None = None
+        self.stable: ReplicaSetSeen | None = None
+        others: list[ReplicaSetSeen] = []
+        for replica_set in snapshot.replica_sets:
+            if replica_set.pod_hash == snapshot.template_hash:
+                self.new = replica_set
+            if replica_set.pod_hash == status.stable_hash:
+                self.stable = replica_set
+            elif replica_set is not self.new:
+                others.append(replica_set)
+        self.others = others
+
+        self.index: int | None = None  # of the current step; equal to the number of steps after the last
+        self.step: Step | None = None
+        steps = self.plan.steps
+        if steps:
+            self.index = status.step_index or 0
+            if self.index < len(steps):
+                self.step = steps[self.index]
+
+        self.current_step_run: AnalysisRun | None = None
+        self.current_background: AnalysisRun | None = None
+        self.other_runs: list[AnalysisRun] = []
+        step_name = status.step_run.name if status.step_run is not None else ""
+        background_name = status.background_run.name if status.background_run is not None else ""
+        for run in snapshot.runs:
+            if run.name == step_name:
+                self.current_step_run = run
+            elif run.name == background_name:
+                self.current_background = run
+            else:
+                self.other_runs.append(run)
+
+        # What the decision gathers.
+        self.weights: Weights | None = status.weights
+        self.revision = status.revision
+        self.restarted_s = status.restarted_s
+        self.step_ref: RunReference | None = None
+        self.background_ref: RunReference | None = None
+        self.pause_added = False  # for an inconclusive analysis
+        self.pause_step_over = False
+        self.pauses_cleared = False
+        self.abort_added = False
+        # Nothing is left to abort once the newest revision is the stable one.
+        self.abort_removed = status.abort and status.is_fully_promoted
+        self.abort_message = ""
+        self.forgotten_deadlines: set[str] = set()
+        self.actions: list[Action] = []
+        self.look_again_s: float | None = None
+        self.rule = ""  # why the status is about to change, for the record
+
+    # ---- questions
+
+    @property
+    def is_aborted(self) -> bool:
+        """True when the rollout is aborted as far as this decision has come."""
+        return not self.abort_removed and (self.abort_added or self.status.abort)
+
+    @property
+    def template_or_steps_changed(self) -> bool:
+        """True when the spec asks for another revision or other steps than the status knows."""
+        status = self.status
+        return status.step_hash != self.plan.step_hash or (
+            status.current_hash != "" and status.current_hash != self.snapshot.template_hash
+        )
+
+    @property
+    def stable_apart(self) -> ReplicaSetSeen | None:
+        """The stable set when it is another one than the newest, else None."""
+        if self.new is not None and self.stable is not None and self.stable.pod_hash == self.new.pod_hash:
+            return None
+        return self.stable
+
+    def deadline_of(self, replica_set: ReplicaSetSeen) -> float | None:
+        """Return until when the pods of this set are kept, unless this decision has forgotten it."""
+        if replica_set.pod_hash in self.forgotten_deadlines:
+            return None
+        return replica_set.scale_down_at_s
+
+    # ---- notes
+
+    def wake_at(self, at_s: float) -> None:
+        """Ask to be called again at this instant, or earlier if another part asks so."""
+        if self.look_again_s is None or at_s < self.look_again_s:
+            self.look_again_s = at_s
+
+    def event(self, reason: str, message: str, *, warning: bool = False) -> None:
+        """Tell people."""
+        self.actions.append(EmitEvent(reason=reason, message=message, warning=warning))
+
+    def forget_deadline(self, replica_set: ReplicaSetSeen) -> None:
+        """Remove the deadline of a set that is wanted again."""
+        if self.deadline_of(replica_set) is not None:
+            self.actions.append(SetScaleDownDeadline(pod_hash=replica_set.pod_hash, at_s=None))
+            self.forgotten_deadlines.add(replica_set.pod_hash)
+
+    def scale(self, replica_set: ReplicaSetSeen, replicas: int) -> bool:
+        """Ask for so many pods and note the rollout's size beside them; True when the number changes."""
+        size = self.plan.replicas
+        number_changes = replica_set.wanted != replicas
+        note_changes = replica_set.desired_replicas != size or (size == 0 and self.deadline_of(replica_set) is not None)
+        if not number_changes and not note_changes:
+            return False
+        self.actions.append(ScaleReplicaSet(pod_hash=replica_set.pod_hash, replicas=replicas, desired_replicas=size))
+        if number_changes:
+            way = "up" if replica_set.wanted < replicas else "down"
+            self.event(
+                "ScalingReplicaSet",
+                f"Scaled {way} ReplicaSet {self.name_of(replica_set)} (revision {replica_set.revision}) "
+                f"from {replica_set.wanted} to {replicas}",
+            )
+        return number_changes
+
+    def name_of(self, replica_set: ReplicaSetSeen) -> str:
+        """Return the name of a revision's set, as Argo names it."""
+        return f"{self.plan.rollout.name}-{replica_set.pod_hash}"
+
+    def has_pause(self, reason: PauseReason) -> bool:
+        """True when the stored status is paused for this reason."""
+        return self.status.pause(reason) is not None

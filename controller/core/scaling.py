@@ -1,0 +1,189 @@
+"""Scale the revisions: stable first, then the newest, then those that are neither.
+
+One revision is scaled per decision, as in Argo Rollouts: the next decision sees the pods that came of it. Old
+pods are kept for the scale-down delay, because whoever has to go back wants them warm.
+"""
+
+from __future__ import annotations
+
+from controller.core.actions import DeleteReplicaSet, ScaleReplicaSet, SetScaleDownDeadline
+from controller.core.look import Look
+from controller.core.replicas import basic_counts, routed_counts
+from controller.core.snapshot import ReplicaSetSeen
+from controller.core.status import PauseReason
+
+
+def reconcile_replica_sets(look: Look) -> bool:
+    """Scale what has to be scaled; True when a number of pods changes."""
+    if look.plan.rollout.paused or look.has_pause(PauseReason.INCONCLUSIVE_ANALYSIS):
+        return False
+    _forget_deadlines(look)
+    return _scale_stable(look) or _scale_newest(look) or _scale_others(look)
+
+
+def delays_scale_down(look: Look) -> bool:
+    """Return whether an aborted canary's pods are kept for a while."""
+    plan = look.plan
+    if not look.is_aborted or look.stable is None or not plan.routed or plan.abort_delay_s is None:
+        return False
+    return plan.abort_delay_explicit or not plan.dynamic
+
+
+def _forget_deadlines(look: Look) -> None:
+    """The newest and the stable revision are wanted, so nothing counts down on them."""
+    if look.new is not None and not delays_scale_down(look):
+        look.forget_deadline(look.new)
+    if look.stable is not None and look.stable is not look.new:
+        look.forget_deadline(look.stable)
+
+
+def _scale(look: Look, replica_set: ReplicaSetSeen, replicas: int) -> bool:
+    changes = look.scale(replica_set, replicas)
+    if replicas == 0 and changes and not delays_scale_down(look):
+        look.forget_deadline(replica_set)
+    return changes
+
+
+def _scale_stable(look: Look) -> bool:
+    stable = look.stable_apart
+    if stable is None:
+        return False
+    if look.plan.routed:
+        # By the weights that the last decision noted: at the end of the steps stable keeps its pods for one
+        # decision more, until the router has moved.
+        _, replicas = routed_counts(look, look.status.weights)
+    else:
+        _, replicas = basic_counts(look)
+    return _scale(look, stable, replicas)
+
+
+def _scale_newest(look: Look) -> bool:
+    new = look.new
+    if new is None:
+        return False
+    if look.plan.routed:
+        replicas, _ = routed_counts(look, look.weights)
+    else:
+        replicas, _ = basic_counts(look)
+    if delays_scale_down(look):
+        deadline_s = look.deadline_of(new)
+        if deadline_s is None:
+            return _start_countdown(look, new)
+        if deadline_s > look.now_s:
+            look.wake_at(deadline_s)
+            _note_size(look, new)
+            return False
+        replicas = 0
+    return _scale(look, new, replicas)
+
+
+def _note_size(look: Look, replica_set: ReplicaSetSeen) -> None:
+    """Note the rollout's size on a set that keeps its pods, so that a change of size is not seen for ever."""
+    if replica_set.desired_replicas != look.plan.replicas:
+        look.actions.append(
+            ScaleReplicaSet(
+                pod_hash=replica_set.pod_hash,
+                replicas=replica_set.wanted,
+                desired_replicas=look.plan.replicas,
+            )
+        )
+
+
+def _start_countdown(look: Look, new: ReplicaSetSeen) -> bool:
+    """Keep an aborted canary, and count down once stable can carry all traffic."""
+    _note_size(look, new)
+    delay_s = look.plan.abort_delay_s
+    if look.stable is not None and delay_s is not None and look.stable.available >= look.plan.replicas:
+        at_s = look.now_s + delay_s
+        look.actions.append(SetScaleDownDeadline(pod_hash=new.pod_hash, at_s=at_s))
+        look.wake_at(at_s)
+    return False
+
+
+# ---- revisions that are neither newest nor stable
+
+
+def _scale_others(look: Look) -> bool:
+    active = sorted((rs for rs in look.others if rs.wanted > 0), key=lambda rs: rs.created_s)
+    if not active:
+        return False
+    remaining, total = _drop_unavailable(look, active)
+    can_go = sum(rs.available for rs in look.all) - (look.plan.replicas - look.plan.unavailable)
+    if can_go <= 0:
+        return False
+    kept = 0
+    for replica_set in sorted(active, key=lambda rs: rs.revision, reverse=True):
+        wanted = remaining[replica_set.pod_hash]
+        if look.plan.routed and _is_referenced(look, replica_set):
+            continue
+        if can_go <= 0:
+            break
+        if wanted == 0:
+            continue
+        replicas = 0
+        if not look.plan.routed:
+            replicas = max(0, wanted - can_go)
+        elif not look.plan.dynamic and (look.status.is_fully_promoted or look.deadline_of(replica_set) is not None):
+            kept, replicas = _after_delay(look, replica_set, kept, wanted)
+        if replicas == wanted:
+            continue
+        _scale(look, replica_set, replicas)
+        can_go -= wanted - replicas
+        total += wanted - replicas
+    return total > 0
+
+
+def _drop_unavailable(look: Look, active: list[ReplicaSetSeen]) -> tuple[dict[str, int], int]:
+    """End pods that serve nobody and only block what is to come; what is left by hash, and how many ended."""
+    left: dict[str, int] = {}
+    ended = 0
+    for replica_set in active:
+        left[replica_set.pod_hash] = replica_set.available
+        if replica_set.wanted != replica_set.available:
+            ended += replica_set.wanted - replica_set.available
+            _scale(look, replica_set, replica_set.available)
+    return left, ended
+
+
+def _after_delay(look: Look, replica_set: ReplicaSetSeen, kept: int, wanted: int) -> tuple[int, int]:
+    """Return how many old revisions are kept so far, and the pods of this one."""
+    limit = look.plan.canary.scale_down_delay_revision_limit
+    deadline_s = look.deadline_of(replica_set)
+    if deadline_s is None:
+        if limit is not None and kept >= limit:
+            return kept, 0
+        delay_s = look.plan.scale_down_delay_s
+        if delay_s <= 0:
+            return kept, 0
+        at_s = look.now_s + delay_s
+        look.actions.append(SetScaleDownDeadline(pod_hash=replica_set.pod_hash, at_s=at_s))
+        look.wake_at(at_s)
+        return kept + 1, wanted
+    kept += 1
+    if (limit is not None and kept > limit) or deadline_s <= look.now_s:
+        return kept, 0
+    look.wake_at(deadline_s)
+    return kept, wanted
+
+
+def _is_referenced(look: Look, replica_set: ReplicaSetSeen) -> bool:
+    """Return whether traffic may still reach a revision: by the status, the weights or a Service."""
+    status, services = look.status, look.snapshot.services
+    references = [status.stable_hash, status.current_hash]
+    if status.weights is not None:
+        references += [status.weights.canary_hash, status.weights.stable_hash]
+    if look.plan.canary.canary_service:
+        references.append(services.canary_hash or "")
+    if look.plan.canary.stable_service:
+        references.append(services.stable_hash or "")
+    return replica_set.pod_hash in references
+
+
+def delete_old_revisions(look: Look) -> None:
+    """Forget revisions without pods beyond the history limit, the oldest first."""
+    excess = len(look.others) - look.plan.rollout.revision_history_limit
+    if excess <= 0:
+        return
+    for replica_set in sorted(look.others, key=lambda rs: rs.created_s)[:excess]:
+        if replica_set.wanted == 0 and replica_set.created == 0:
+            look.actions.append(DeleteReplicaSet(pod_hash=replica_set.pod_hash))

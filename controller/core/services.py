@@ -1,0 +1,67 @@
+"""Which pods the stable and the canary Service select.
+
+A Service is never pointed at a revision without an available pod, and one that selected no revision before
+is only taken over once the revision is whole. Under an abort with a traffic router the canary Service is
+moved once, by `controller.core.weights`, when no traffic is meant for the canary any more; nothing here moves
+it back (Argo Rollouts moves it to and fro for as long as the canary's pods live).
+"""
+
+from __future__ import annotations
+
+from controller.core.actions import SelectService
+from controller.core.look import Look
+from controller.core.snapshot import ReplicaSetSeen
+
+STABLE = "stable"
+CANARY = "canary"
+
+
+def reconcile_services(look: Look) -> None:
+    """Point both Services at the revisions of their roles."""
+    select(look, STABLE, look.stable, check=True)
+    if look.is_aborted:
+        if not look.plan.routed:
+            select(look, CANARY, look.stable, check=True)
+            return
+        if not look.plan.dynamic:
+            return
+        if look.status.weights is None or look.status.weights.canary == 0:
+            return
+    if rolling_back_dynamically(look) is not None:
+        return  # stable cannot take the canary Service's traffic yet
+    select(look, CANARY, look.new, check=True)
+
+
+def select(look: Look, role: str, replica_set: ReplicaSetSeen | None, *, check: bool) -> None:
+    """Point the Service of a role at a revision, if that revision can serve."""
+    canary = look.plan.canary
+    service = canary.stable_service if role == STABLE else canary.canary_service
+    if replica_set is None or service == "":
+        return
+    services = look.snapshot.services
+    selected = services.stable_hash if role == STABLE else services.canary_hash
+    if selected == replica_set.pod_hash:
+        return
+    if check:
+        if selected is None and not 0 < replica_set.wanted <= replica_set.available:
+            return
+        if replica_set.available == 0:
+            return
+    look.actions.append(SelectService(role=role, service=service, pod_hash=replica_set.pod_hash))
+    look.event(
+        "SwitchService",
+        f"Switched selector for service '{service}' from '{selected or ''}' to '{replica_set.pod_hash}'",
+    )
+
+
+def rolling_back_dynamically(look: Look) -> str | None:
+    """Return the hash of the canary that traffic is leaving while a shrunken stable grows again, else None.
+
+    Only with dynamicStableScale: the spec went back to stable in mid-rollout, and stable is not whole yet.
+    """
+    status = look.status
+    if not status.is_fully_promoted or not look.plan.dynamic or status.weights is None or look.new is None:
+        return None
+    if status.weights.canary_hash == look.new.pod_hash or look.new.available >= look.plan.replicas:
+        return None
+    return status.weights.canary_hash

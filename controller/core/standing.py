@@ -1,0 +1,361 @@
+"""How a rollout stands: its conditions, its phase and its message, in the words that tools parse.
+
+Conditions are kept across decisions and change only as Argo Rollouts changes them: one that is set again with
+the same status and reason keeps its message and its times. The phase is read off the conditions, the pauses
+and the pods, never the other way round.
+"""
+
+from __future__ import annotations
+
+from controller.core.look import Look
+from controller.core.pauses import PauseState
+from controller.core.status import Condition, ConditionKind, Phase, RolloutStatus, RunReference, Truth, Weights
+
+ABORTED = "RolloutAborted"
+PAUSED = "RolloutPaused"
+TIMED_OUT = "ProgressDeadlineExceeded"
+UNAVAILABLE_MESSAGE = "Rollout does not have minimum availability"
+
+Conditions = dict[ConditionKind, Condition]
+
+
+class Draft:
+    """The next status while it is being worked out; see RolloutStatus for the fields."""
+
+    __slots__ = (
+        "available_replicas",
+        "background_run",
+        "conditions",
+        "current_hash",
+        "message",
+        "pause",
+        "phase",
+        "promote_full",
+        "ready_replicas",
+        "replicas",
+        "stable_hash",
+        "step_hash",
+        "step_index",
+        "step_run",
+        "updated_replicas",
+    )
+
+    def __init__(self, look: Look) -> None:
+        status = look.status
+        new = look.new
+        self.current_hash = look.snapshot.template_hash
+        self.stable_hash = status.stable_hash
+        self.step_hash = look.plan.step_hash
+        self.step_index: int | None = look.index
+        self.promote_full = status.promote_full
+        self.step_run: RunReference | None = look.step_ref
+        self.background_run: RunReference | None = look.background_ref
+        self.replicas = sum(rs.created for rs in look.all)
+        self.updated_replicas = new.created if new is not None else 0
+        self.ready_replicas = sum(rs.ready for rs in look.all)
+        self.available_replicas = sum(rs.available for rs in look.all)
+        self.conditions: Conditions = {condition.kind: condition for condition in status.conditions}
+        self.pause = PauseState()
+        self.phase = status.phase
+        self.message = status.message
+
+    def keep_all_but_availability(self, status: RolloutStatus) -> None:
+        """Take everything else from the stored status: what a change of the rollout's size alone leaves alone."""
+        self.current_hash = status.current_hash
+        self.step_hash = status.step_hash
+        self.step_index = status.step_index
+        self.step_run = status.step_run
+        self.background_run = status.background_run
+        self.replicas = status.replicas
+        self.updated_replicas = status.updated_replicas
+        self.ready_replicas = status.ready_replicas
+
+    def freeze(self, look: Look, weights: Weights | None) -> RolloutStatus:
+        """Return the status; the stored one itself if nothing differs."""
+        pause = self.pause
+        status = RolloutStatus(
+            phase=self.phase,
+            message=self.message,
+            observed_generation=look.snapshot.generation,
+            revision=look.revision,
+            current_hash=self.current_hash,
+            stable_hash=self.stable_hash,
+            step_index=self.step_index,
+            step_hash=self.step_hash,
+            pauses=pause.pauses,
+            controller_pause=pause.controller_pause,
+            abort=pause.abort,
+            aborted_s=pause.aborted_s,
+            promote_full=self.promote_full,
+            restarted_s=look.restarted_s,
+            weights=weights,
+            step_run=self.step_run,
+            background_run=self.background_run,
+            replicas=self.replicas,
+            updated_replicas=self.updated_replicas,
+            ready_replicas=self.ready_replicas,
+            available_replicas=self.available_replicas,
+            conditions=tuple(self.conditions.values()),
+        )
+        return look.status if status == look.status else status
+
+
+# ---- conditions
+
+
+def set_condition(
+    conditions: Conditions, kind: ConditionKind, truth: Truth, reason: str, message: str, now_s: float
+) -> bool:
+    """Set a condition unless it says the same already; True when it was set."""
+    current = conditions.get(kind)
+    if current is not None and current.status is truth and current.reason == reason:
+        return False
+    changed_s = current.changed_s if current is not None and current.status is truth else now_s
+    conditions.pop(kind, None)  # the newest stands last
+    conditions[kind] = Condition(
+        kind=kind, status=truth, reason=reason, message=message, updated_s=now_s, changed_s=changed_s
+    )
+    return True
+
+
+def pause_conditions(look: Look) -> Conditions | None:
+    """Return the conditions with what a pause, a resume or a retry changes in them; None if nothing does.
+
+    Written in a decision of their own, before anything else, so that a rollout that was paused for long is
+    not taken for one that makes no progress. Not while a change of the spec has not been looked at yet.
+    """
+    status = look.status
+    if status.observed_generation != look.snapshot.generation:
+        return None
+    progressing = status.condition(ConditionKind.PROGRESSING)
+    reason = progressing.reason if progressing is not None else ""
+    is_paused = bool(status.pauses) or look.plan.rollout.paused
+    conditions: Conditions = {}
+    changes: list[tuple[ConditionKind, Truth, str, str]] = []
+    if is_paused != (reason == PAUSED) and reason != ABORTED and not _completed(status):
+        if is_paused:
+            changes.append((ConditionKind.PROGRESSING, Truth.UNKNOWN, PAUSED, "Rollout is paused"))
+        else:
+            changes.append((ConditionKind.PROGRESSING, Truth.UNKNOWN, "RolloutResumed", "Rollout is resumed"))
+    if not status.abort and reason == ABORTED:
+        changes.append((ConditionKind.PROGRESSING, Truth.UNKNOWN, "RolloutRetry", "Retrying Rollout after abort"))
+    paused = status.condition(ConditionKind.PAUSED)
+    paused_now = paused is not None and paused.status is Truth.TRUE
+    if is_paused != paused_now and reason != ABORTED:
+        truth = Truth.TRUE if is_paused else Truth.FALSE
+        changes.append((ConditionKind.PAUSED, truth, PAUSED, "Rollout is paused"))
+    if not changes:
+        return None
+    conditions = {condition.kind: condition for condition in status.conditions}
+    for kind, truth, why, message in changes:
+        set_condition(conditions, kind, truth, why, message, look.now_s)
+    return conditions
+
+
+def _completed(status: RolloutStatus | Draft) -> bool:
+    return status.stable_hash != "" and status.stable_hash == status.current_hash
+
+
+def _is_healthy(look: Look, draft: Draft) -> bool:
+    """All pods are of the newest revision, available, and no other pods run."""
+    replicas = look.plan.replicas
+    steps = len(look.plan.steps)
+    return (
+        draft.updated_replicas == replicas
+        and draft.available_replicas == replicas
+        and draft.replicas == replicas
+        and look.status.observed_generation == look.snapshot.generation
+        and _completed(draft)
+        and (steps == 0 or draft.step_index is None or draft.step_index == steps)
+    )
+
+
+def _makes_progress(look: Look, draft: Draft) -> bool:
+    before = look.status
+    step_moved = (
+        draft.step_index is not None and before.step_index is not None and draft.step_index != before.step_index
+    )
+    old_before = before.replicas - before.updated_replicas
+    old_after = draft.replicas - draft.updated_replicas
+    return (
+        draft.updated_replicas != before.updated_replicas
+        or old_after < old_before
+        or draft.ready_replicas > before.ready_replicas
+        or draft.available_replicas > before.available_replicas
+        or draft.stable_hash != before.stable_hash
+        or step_moved
+        or draft.step_hash != before.step_hash
+    )
+
+
+def _waits_without_deadline(look: Look) -> bool:
+    """At a pause or an analysis, or with old pods that count down, lack of progress means nothing."""
+    if look.step is not None and (look.step.pause is not None or look.step.analysis is not None):
+        return True
+    paused = look.status.condition(ConditionKind.PAUSED)
+    if paused is not None and paused.status is Truth.TRUE:
+        return True
+    return any(look.deadline_of(other) is not None for other in look.others)
+
+
+def _progress_deadline_s(look: Look, progressing: Condition | None) -> float | None:
+    """Return when lack of progress becomes a timeout; None where no deadline runs."""
+    if progressing is None or progressing.reason in (ABORTED, PAUSED):
+        return None
+    if progressing.reason == TIMED_OUT:
+        return look.now_s
+    return progressing.updated_s + look.plan.rollout.progress_deadline_s
+
+
+def abort_for_lack_of_progress(look: Look, draft: Draft) -> None:
+    """Abort an update that is past its progress deadline, if the spec asks for that."""
+    if not look.plan.rollout.progress_deadline_abort or look.is_aborted or _completed(draft):
+        return
+    if _makes_progress(look, draft) or _waits_without_deadline(look):
+        return
+    deadline_s = _progress_deadline_s(look, look.status.condition(ConditionKind.PROGRESSING))
+    if deadline_s is None or deadline_s > look.now_s:
+        return
+    message = _timeout_message(look)
+    look.abort_added = True
+    look.abort_message = message
+    look.rule = "progress deadline exceeded"
+    look.event(ABORTED, message, warning=True)
+
+
+def _timeout_message(look: Look) -> str:
+    if look.new is None:
+        return f'Rollout "{look.plan.rollout.name}" has timed out progressing.'
+    return f'ReplicaSet "{look.name_of(look.new)}" has timed out progressing.'
+
+
+def work_out_conditions(look: Look, draft: Draft) -> None:
+    """Bring the conditions up to date. Pauses and abort must have been decided."""
+    now_s, conditions = look.now_s, draft.conditions
+    is_paused = bool(draft.pause.pauses) or look.plan.rollout.paused
+    is_healthy = _is_healthy(look, draft)
+    fell_ill = False
+    if not is_paused and is_healthy:
+        set_condition(conditions, ConditionKind.HEALTHY, Truth.TRUE, "RolloutHealthy", "Rollout is healthy", now_s)
+    elif look.status.condition(ConditionKind.HEALTHY) is not None:
+        fell_ill = set_condition(
+            conditions, ConditionKind.HEALTHY, Truth.FALSE, "RolloutHealthy", "Rollout is not healthy", now_s
+        )
+    if look.is_aborted:
+        message = f"Rollout aborted update to revision {look.revision}"
+        if look.abort_message:
+            message += f": {look.abort_message}"
+        if set_condition(conditions, ConditionKind.PROGRESSING, Truth.FALSE, ABORTED, message, now_s):
+            look.event(ABORTED, message, warning=True)
+    else:
+        _work_out_progress(look, draft, is_healthy=is_healthy, fell_ill=fell_ill)
+    if draft.available_replicas >= look.plan.replicas:
+        available, message = Truth.TRUE, "Rollout has minimum availability"
+    else:
+        available, message = Truth.FALSE, UNAVAILABLE_MESSAGE
+    set_condition(conditions, ConditionKind.AVAILABLE, available, "AvailableReason", message, now_s)
+    _work_out_failures(look, conditions)
+    done = _completed(draft)
+    changed = set_condition(
+        conditions,
+        ConditionKind.COMPLETED,
+        Truth.TRUE if done else Truth.FALSE,
+        "RolloutCompleted",
+        "RolloutCompleted",
+        now_s,
+    )
+    if changed and not done:
+        look.event(
+            "RolloutNotCompleted",
+            f"Rollout not completed, started update to revision {look.revision} ({draft.current_hash})",
+        )
+
+
+def _work_out_progress(look: Look, draft: Draft, *, is_healthy: bool, fell_ill: bool) -> None:
+    now_s, conditions = look.now_s, draft.conditions
+    kind = ConditionKind.PROGRESSING
+    name = look.name_of(look.new) if look.new is not None else ""
+    if is_healthy:
+        message = f'ReplicaSet "{name}" has successfully progressed.'
+        set_condition(conditions, kind, Truth.TRUE, "NewReplicaSetAvailable", message, now_s)
+        return
+    if _makes_progress(look, draft) or fell_ill:
+        if _completed(draft) and fell_ill:
+            reason, message = "ReplicaSetNotAvailable", UNAVAILABLE_MESSAGE
+        else:
+            reason, message = "ReplicaSetUpdated", f'ReplicaSet "{name}" is progressing.'
+        current = look.status.condition(kind)
+        same_truth = current is not None and current.status is Truth.TRUE
+        conditions.pop(kind, None)
+        conditions[kind] = Condition(
+            kind=kind,
+            status=Truth.TRUE,
+            reason=reason,
+            message=message,
+            updated_s=now_s,  # progress moves the deadline, also with the same reason
+            changed_s=current.changed_s if current is not None and same_truth else now_s,
+        )
+        return
+    if _waits_without_deadline(look):
+        return
+    deadline_s = _progress_deadline_s(look, conditions.get(kind))
+    if deadline_s is not None and deadline_s <= now_s:
+        set_condition(conditions, kind, Truth.FALSE, TIMED_OUT, _timeout_message(look), now_s)
+
+
+def _work_out_failures(look: Look, conditions: Conditions) -> None:
+    failed = look.new if look.new is not None and look.new.failure else None
+    if failed is None:
+        failed = next((rs for rs in look.all if rs.failure), None)
+    kind = ConditionKind.REPLICA_FAILURE
+    if failed is not None and failed.failure:
+        set_condition(conditions, kind, Truth.TRUE, "FailedCreate", failed.failure, look.now_s)
+    else:
+        conditions.pop(kind, None)
+
+
+def wake_for_progress(look: Look, status: RolloutStatus) -> None:
+    """Ask to be called when the progress deadline passes, if one runs."""
+    progressing = status.condition(ConditionKind.PROGRESSING)
+    if progressing is None or progressing.reason == TIMED_OUT or status.pauses or status.abort:
+        return
+    healthy = status.condition(ConditionKind.HEALTHY)
+    if healthy is not None and healthy.status is Truth.TRUE:
+        return
+    if look.plan.rollout.paused or _waits_without_deadline(look):
+        return
+    deadline_s = _progress_deadline_s(look, progressing)
+    if deadline_s is not None and deadline_s > look.now_s:
+        look.wake_at(deadline_s)
+
+
+# ---- phase
+
+
+def work_out_phase(look: Look, draft: Draft) -> None:
+    """Read the phase and its message off the rest of the status."""
+    draft.phase, draft.message = _phase(look, draft)
+
+
+def _phase(look: Look, draft: Draft) -> tuple[Phase, str]:
+    for condition in draft.conditions.values():
+        if condition.kind is ConditionKind.INVALID_SPEC:
+            return Phase.DEGRADED, f"InvalidSpec: {condition.message}"
+        if condition.reason in (ABORTED, TIMED_OUT):
+            return Phase.DEGRADED, f"{condition.reason}: {condition.message}"
+    rollout = look.plan.rollout
+    if rollout.paused:
+        return Phase.PAUSED, "manually paused"
+    if draft.pause.pauses:
+        return Phase.PAUSED, draft.pause.pauses[0].reason.value
+    if rollout.restart_at_s is not None and rollout.restart_at_s != look.restarted_s:
+        return Phase.PROGRESSING, "rollout is restarting"
+    if draft.updated_replicas < rollout.replicas:
+        return Phase.PROGRESSING, "more replicas need to be updated"
+    if draft.available_replicas < draft.updated_replicas:
+        return Phase.PROGRESSING, "updated replicas are still becoming available"
+    if not look.plan.routed and draft.replicas > draft.updated_replicas:
+        return Phase.PROGRESSING, "old replicas are pending termination"
+    if not _completed(draft):
+        return Phase.PROGRESSING, "waiting for all steps to complete"
+    return Phase.HEALTHY, ""

@@ -1,0 +1,180 @@
+"""How much traffic the canary gets, and the routes that steps set.
+
+The weight follows the steps, but never runs ahead of pods: it rises when the canary has the pods for it, and
+changes only if stable can take the rest. An abort's weight is put before everything else that a decision asks
+for (`put_abort_first`), because everything else can wait and users cannot.
+"""
+
+from __future__ import annotations
+
+from controller.core.actions import (
+    Action,
+    RemoveManagedRoutes,
+    SelectService,
+    SetHeaderRoute,
+    SetMirrorRoute,
+    SetWeight,
+)
+from controller.core.look import Look
+from controller.core.replicas import at_desired_counts, current_weight, desired_weight, threshold_met
+from controller.core.services import CANARY, rolling_back_dynamically, select
+from controller.core.snapshot import ReplicaSetSeen
+from controller.core.status import Weights
+
+
+def reconcile_weights(look: Look) -> None:
+    """Decide the weight, ask the router for it, and note it in the status to come."""
+    plan = look.plan
+    if not plan.routed:
+        look.weights = None
+        return
+    canary_hash = look.new.pod_hash if look.new is not None else ""
+    stable_hash = look.stable.pod_hash if look.stable is not None else ""
+    leaving = rolling_back_dynamically(look)
+    if leaving is not None:
+        weight = _weight_on_the_way_back(look)
+        canary_hash = leaving
+    else:
+        weight = _weight(look)
+    if not enough_pods(look, look.stable, plan.total_weight - weight):
+        return
+    _set_step_routes(look)
+    _ask_router(look, weight, canary_hash, stable_hash)
+
+
+def _weight(look: Look) -> int:
+    """Return the canary's weight by the state that the rollout is in; the first that applies wins."""
+    plan, status, new = look.plan, look.status, look.new
+    if status.is_fully_promoted:
+        _remove_routes(look)
+        return 0
+    if look.is_aborted:
+        weight = _weight_on_the_way_back(look)
+        if weight == 0 or not plan.dynamic:
+            select(look, CANARY, look.stable, check=False)
+        _remove_routes(look)
+        return weight
+    if new is None or new.available == 0:
+        _remove_routes(look)
+        return 0
+    if status.promote_full:
+        _remove_routes(look)
+        if plan.dynamic:
+            return plan.total_weight * new.available // plan.replicas if plan.replicas else 0
+        return status.weights.canary if status.weights is not None else 0
+    if look.index is None:
+        return 0
+    if not at_desired_counts(look, None):
+        return plan.weight_before[min(look.index, len(plan.steps))]
+    return current_weight(look)
+
+
+def _weight_on_the_way_back(look: Look) -> int:
+    """Return the weight of a canary that is being left, by an abort or because the spec went back to stable."""
+    plan, status, stable = look.plan, look.status, look.stable
+    if not plan.dynamic or stable is None or look.new is None or plan.replicas == 0:
+        return 0
+    total = plan.total_weight
+    wanted = desired_weight(look)
+    stable_can_take = total * stable.available // plan.replicas
+    least = max(0, total - stable_can_take)
+    if status.weights is None:
+        return max(least, wanted)
+    now = status.weights.canary
+    if wanted <= 0:
+        return min(least, now)  # never up again, even if stable's pods come and go
+    if stable_can_take < total - wanted:
+        return now
+    return min(wanted, now)
+
+
+def enough_pods(look: Look, replica_set: ReplicaSetSeen | None, weight: int) -> bool:
+    """Return whether a revision has the available pods for this weight."""
+    if replica_set is None:
+        return False
+    plan = look.plan
+    wanted = weight * plan.replicas // plan.total_weight
+    return replica_set.available >= wanted or threshold_met(plan.canary.replica_progress_threshold, replica_set, wanted)
+
+
+def _set_step_routes(look: Look) -> None:
+    step = look.step
+    if step is None or look.revision <= 1:
+        return
+    if step.set_header_route is not None:
+        look.actions.append(SetHeaderRoute(route=step.set_header_route))
+    if step.set_mirror_route is not None:
+        look.actions.append(SetMirrorRoute(route=step.set_mirror_route))
+
+
+def _remove_routes(look: Look) -> None:
+    routing = look.plan.canary.traffic_routing
+    if routing is not None and routing.managed_routes:
+        look.actions.append(RemoveManagedRoutes())
+
+
+def _ask_router(look: Look, weight: int, canary_hash: str, stable_hash: str) -> None:
+    total = look.plan.total_weight
+    before = look.status.weights
+    acknowledged = look.snapshot.acknowledged_weight
+    same = (
+        before is not None
+        and before.canary == weight
+        and before.canary_hash == canary_hash
+        and before.stable_hash == stable_hash
+        and before.stable == total - weight
+    )
+    if not same or (acknowledged is not None and acknowledged != weight):
+        look.actions.append(SetWeight(canary=weight, total=total, canary_hash=canary_hash, stable_hash=stable_hash))
+    verified = _verified(look, weight)
+    if same and before is not None and before.verified == verified:
+        return
+    look.weights = Weights(
+        canary=weight,
+        canary_hash=canary_hash,
+        stable=total - weight,
+        stable_hash=stable_hash,
+        verified=verified,
+    )
+    if before is None or before.canary != weight:
+        way = f"to {weight}" if before is None else f"from {before.canary} to {weight}"
+        look.event("TrafficWeightUpdated", f"Traffic weight updated {way}")
+
+
+def _verified(look: Look, weight: int) -> bool | None:
+    """Return whether the router has confirmed the weight; None where nobody waits for its word."""
+    acknowledged = look.snapshot.acknowledged_weight
+    status = look.status
+    if acknowledged is None or status.stable_hash == "" or status.is_fully_promoted:
+        return None
+    at_weight_step = look.step is not None and look.step.set_weight is not None
+    at_end = look.step is None and weight == look.plan.total_weight
+    return acknowledged == weight if at_weight_step or at_end else None
+
+
+def put_abort_first(look: Look) -> None:
+    """Let the router's actions of an abort stand before all others, and add them if they are not there yet.
+
+    An analysis that fails is noticed after the weight was decided, and a status may be written first for other
+    reasons. The weight does not wait for either: it is asked for now, and noted by the next decision.
+    """
+    plan, weights = look.plan, look.status.weights
+    if not plan.routed or not look.is_aborted or look.status.is_fully_promoted or weights is None:
+        return
+    router: list[Action] = []
+    rest: list[Action] = []
+    for action in look.actions:
+        moves = isinstance(action, SetWeight) or (isinstance(action, SelectService) and action.role == CANARY)
+        (router if moves else rest).append(action)
+    if look.weights is not None and look.weights.canary < weights.canary:
+        look.actions = router + rest
+        return
+    if weights.canary == 0 or plan.dynamic or not enough_pods(look, look.stable, plan.total_weight):
+        return
+    first = SetWeight(
+        canary=0,
+        total=plan.total_weight,
+        canary_hash=weights.canary_hash,
+        stable_hash=weights.stable_hash,
+    )
+    look.actions = [first, *(action for action in look.actions if not isinstance(action, SetWeight))]
