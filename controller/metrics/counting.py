@@ -1,0 +1,42 @@
+"""Find the query that counts the requests behind a metric: the one that the policy names, else one derived.
+
+PromQL's own package derives it from the syntax tree; this module only says which of the two is asked, and why there
+is none. Without a count the request guard treats evidence as too little, never as enough.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+from controller.manifests.values import Metric, PrometheusProvider
+from promql.syntax import PromQLSyntaxError, parse, to_text
+from promql.syntax.requests import RequestCount, requests_behind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CountQuery:
+    """The query that counts requests (None where there is none), and in words where it comes from or why not."""
+
+    query: str | None
+    how: str
+
+
+def count_query(metric: Metric) -> CountQuery:
+    """Return the query for the number of requests behind this metric."""
+    if metric.evidence.requests_query is not None:
+        return CountQuery(query=metric.evidence.requests_query, how="the policy names it")
+    if not isinstance(metric.provider, PrometheusProvider):
+        return CountQuery(query=None, how="only a Prometheus query says how many requests stand behind it")
+    return _derived(metric.provider.query)
+
+
+@lru_cache(maxsize=256)
+def _derived(query: str) -> CountQuery:
+    try:
+        found = requests_behind(parse(query))
+    except PromQLSyntaxError as error:
+        return CountQuery(query=None, how=f"the query does not parse: {error}")
+    if isinstance(found, RequestCount):
+        return CountQuery(query=to_text(found.query), how=found.how)
+    return CountQuery(query=None, how=found.reason)
