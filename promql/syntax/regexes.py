@@ -56,7 +56,11 @@ def compile_regex(pattern: str) -> Regex:
 
 def full_match(pattern: str, value: str) -> bool:
     """Return whether the whole value matches, as a label's value matches `=~`."""
-    return compile_regex(pattern).fullmatch(value) is not None
+    regex = compile_regex(pattern)
+    try:
+        return regex.fullmatch(value) is not None
+    except UnicodeEncodeError:  # a value with bytes that are no UTF-8: each is some character to RE2
+        return regex.fullmatch(value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")) is not None
 
 
 _SPECIAL = frozenset("\\.+*?()|[]{}^$")
