@@ -40,7 +40,10 @@ from controller.core.standing import (
 )
 from controller.core.status import ConditionKind, RolloutStatus, Truth
 from controller.core.steps import describe, step_is_done
+from controller.core.validity import fault_of
 from controller.core.weights import put_abort_first, reconcile_weights
+
+INVALID_RETRY_S = 20.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +60,9 @@ class Decision:
 def decide(snapshot: Snapshot, now_s: float) -> Decision:
     """Return what to do about the rollout at `now_s`."""
     look = Look(snapshot, now_s)
+    fault = fault_of(snapshot.rollout, snapshot.templates)
+    if fault:
+        return _refuse(look, fault)
     new = look.new
     if new is None:
         return _make_known(look)
@@ -80,6 +86,24 @@ def decide(snapshot: Snapshot, now_s: float) -> Decision:
     scaled = reconcile_replica_sets(look)
     starts_pause = not scaled and reconcile_pause_step(look) and begins_pause(look)
     return _go_on(look, starts_pause=starts_pause)
+
+
+def _refuse(look: Look, fault: str) -> Decision:
+    """Do nothing about a spec that is invalid, say so, and look again: a template may yet come."""
+    status = look.status
+    message = f'The Rollout "{look.plan.rollout.name}" is invalid: {fault}'
+    draft = Draft(look)
+    draft.keep_all_but_availability(status)
+    draft.available_replicas = status.available_replicas
+    draft.pause = _stored_pause(status)
+    before = draft.conditions.get(ConditionKind.INVALID_SPEC)
+    if before is not None and before.message != message:
+        del draft.conditions[ConditionKind.INVALID_SPEC]
+    set_condition(draft.conditions, ConditionKind.INVALID_SPEC, Truth.TRUE, "InvalidSpec", message, look.now_s)
+    work_out_phase(look, draft)
+    look.rule = "invalid spec"
+    look.wake_at(look.now_s + INVALID_RETRY_S)
+    return _finish(look, draft.freeze(look, status.weights))
 
 
 def _make_known(look: Look) -> Decision:
@@ -227,6 +251,7 @@ def _promote(look: Look, draft: Draft, reason: str) -> None:
 
 def _settle(look: Look, draft: Draft, *, starts_pause: bool = False, kept: PauseState | None = None) -> Decision:
     """Work out pauses, conditions and phase, in this order, and close the decision."""
+    draft.conditions.pop(ConditionKind.INVALID_SPEC, None)  # it was looked at, and is valid
     abort_for_lack_of_progress(look, draft)
     draft.pause = pause_state(look, starts_pause_step=starts_pause, kept=kept)
     work_out_conditions(look, draft)

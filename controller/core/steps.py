@@ -30,7 +30,7 @@ def step_is_done(look: Look, step_run_phase: AnalysisPhase | None) -> bool:
         )
     if step.analysis is not None:
         return step_run_phase is AnalysisPhase.SUCCESSFUL
-    return step.set_header_route is not None or step.set_mirror_route is not None or step.plugin is not None
+    return step.set_header_route is not None or step.set_mirror_route is not None
 
 
 def describe(step: Step) -> str:
@@ -48,8 +48,6 @@ def describe(step: Step) -> str:
         if scale.match_traffic_weight:
             return "setCanaryScale{matchTrafficWeight: true}"
         return f"setCanaryScale{{replicas: {scale.replicas}}}"
-    if step.plugin is not None:
-        return f"plugin: {step.plugin.name}"
     if step.set_header_route is not None:
         return f"setHeaderRoute: {step.set_header_route.name}"
     if step.set_mirror_route is not None:

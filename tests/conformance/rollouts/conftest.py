@@ -1,0 +1,504 @@
+"""A small world in virtual time that plays a recorded scenario against the decision core.
+
+Pods become ready half a second after they are created, the router takes a weight at once, metrics answer by
+a script. Nothing here decides; the loop is the driver's duty as `controller.core.decisions` and
+`controller.core.analysis` state it.
+"""
+
+from __future__ import annotations
+
+import gzip
+import heapq
+import itertools
+import json
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from controller.core.analysis import advance, due
+from controller.core.decisions import decide
+from controller.core.driving import PlatformLedger, PodCounts
+from controller.core.measuring import Answer, measure
+from controller.core.operator import Word, ask
+from controller.core.runs import AnalysisRun
+from controller.core.snapshot import PodSeen
+from controller.core.status import PauseReason, RolloutStatus
+from controller.manifests import values as v
+
+HERE = Path(__file__).parent
+REACTION_S = 0.01  # from a change to the controller's next look
+CREATION_S = 0.03  # from a scaled set to its pods
+READY_S = 0.5
+
+
+def recordings() -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    for file in sorted(HERE.glob("*.json.gz")):
+        found += json.loads(gzip.decompress(file.read_bytes()))
+    return found
+
+
+# ---- scenarios as values
+
+
+def _analysis(scenario: str, block: dict[str, Any]) -> v.RolloutAnalysis:
+    args = []
+    for arg in block.get("args", ()):
+        source = arg.get("valueFrom", {}).get("podTemplateHashValue")
+        args.append(
+            v.RolloutArg(
+                name=arg["name"],
+                value=arg.get("value"),
+                value_from=v.PodTemplateHash(revision=source) if source else None,
+            )
+        )
+    return v.RolloutAnalysis(
+        templates=tuple(v.TemplateRef(name=f"{scenario}-{t['templateName']}") for t in block["templates"]),
+        args=tuple(args),
+        dry_run=tuple(rule["metricName"] for rule in block.get("dryRun", ())),
+    )
+
+
+def _seconds(text: int | str | None) -> float | None:
+    if text is None:
+        return None
+    if isinstance(text, int):
+        return float(text)
+    return float(text) if text.isdigit() else v.duration_s(text)
+
+
+def step_of(scenario: str, block: dict[str, Any]) -> v.Step:
+    pause = block.get("pause")
+    scale = block.get("setCanaryScale")
+    return v.Step(
+        set_weight=block.get("setWeight"),
+        pause=None if pause is None else v.Pause(duration_s=_seconds(pause.get("duration"))),
+        analysis=_analysis(scenario, block["analysis"]) if "analysis" in block else None,
+        set_canary_scale=None
+        if scale is None
+        else v.SetCanaryScale(
+            replicas=scale.get("replicas"),
+            weight_percent=scale.get("weight"),
+            match_traffic_weight=scale.get("matchTrafficWeight", False),
+        ),
+    )
+
+
+def _amount(text: int | str | None, default: v.Amount) -> v.Amount:
+    if text is None:
+        return default
+    if isinstance(text, int):
+        return v.Amount(number=text)
+    return v.Amount(number=int(text.rstrip("%")), percent=text.endswith("%"))
+
+
+def rollout_of(scenario: dict[str, Any], version: str) -> v.Rollout:
+    canary, spec = scenario["canary"], scenario["spec"]
+    background = canary.get("analysis")
+    default = v.CanaryStrategy()
+    threshold = canary.get("replicaProgressThreshold")
+    strategy = v.CanaryStrategy(
+        steps=tuple(step_of(scenario["name"], block) for block in scenario["steps"]),
+        canary_service="canary",
+        stable_service="stable",
+        traffic_routing=v.TrafficRouting(nginx=v.NginxRouting(stable_ingresses=("ingress",)))
+        if scenario["traffic_routing"]
+        else None,
+        max_surge=_amount(canary.get("maxSurge"), default.max_surge),
+        max_unavailable=_amount(canary.get("maxUnavailable"), default.max_unavailable),
+        analysis=None
+        if background is None
+        else v.BackgroundAnalysis(
+            analysis=_analysis(scenario["name"], background), starting_step=background.get("startingStep", 0)
+        ),
+        scale_down_delay_s=canary.get("scaleDownDelaySeconds"),
+        scale_down_delay_revision_limit=canary.get("scaleDownDelayRevisionLimit"),
+        abort_scale_down_delay_s=canary.get("abortScaleDownDelaySeconds"),
+        dynamic_stable_scale=canary.get("dynamicStableScale", False),
+        min_pods_per_replica_set=canary.get("minPodsPerReplicaSet"),
+        replica_progress_threshold=None
+        if threshold is None
+        else v.ReplicaProgressThreshold(kind=threshold["type"], value=threshold["value"]),
+    )
+    window = spec.get("rollbackWindow", {}).get("revisions")
+    return v.Rollout(
+        name=scenario["name"],
+        replicas=scenario["replicas"],
+        template=template_of(version),
+        min_ready_s=spec.get("minReadySeconds", 0),
+        progress_deadline_s=spec.get("progressDeadlineSeconds", 600),
+        progress_deadline_abort=spec.get("progressDeadlineAbort", False),
+        paused=spec.get("paused", False),
+        rollback_window_revisions=window,
+        strategy=strategy,
+    )
+
+
+def template_of(version: str) -> v.PodTemplate:
+    return v.PodTemplate(canonical=f'{{"version":"{version}"}}')
+
+
+def templates_of(scenario: dict[str, Any]) -> dict[str, v.AnalysisTemplate]:
+    found = {}
+    for name, metrics in scenario["templates"].items():
+        declared = {}
+        for arg in scenario.get("template_args", {}).get(name, ()):
+            declared[arg["name"]] = arg.get("value")
+        for metric in metrics:
+            for arg in metric.get("x_args", ()):
+                declared.setdefault(arg, None)
+        found[name] = v.AnalysisTemplate(
+            name=f"{scenario['name']}-{name}",
+            args=tuple(v.TemplateArg(name=arg, value=value) for arg, value in declared.items()),
+            metrics=tuple(_metric(scenario["name"], metric) for metric in metrics),
+        )
+    return found
+
+
+def _metric(scenario: str, block: dict[str, Any]) -> v.MetricTemplate:
+    labels = "".join(f',{arg}="{{{{args.{arg}}}}}"' for arg in block.get("x_args", ()))
+    return v.MetricTemplate(
+        name=block["name"],
+        provider=v.PrometheusProvider(query=f'gb{{s="{scenario}",m="{block["name"]}"{labels}}}'),
+        interval=block.get("interval", ""),
+        initial_delay=block.get("initialDelay", ""),
+        count=block.get("count"),
+        success_condition=block.get("successCondition", ""),
+        failure_condition=block.get("failureCondition", ""),
+        failure_limit=block.get("failureLimit"),
+        inconclusive_limit=block.get("inconclusiveLimit"),
+        consecutive_error_limit=block.get("consecutiveErrorLimit"),
+        consecutive_success_limit=block.get("consecutiveSuccessLimit"),
+    )
+
+
+# ---- the world
+
+
+@dataclass
+class Pod:
+    name: str
+    created_s: float
+    ready_s: float  # infinite for a version that never becomes ready
+
+
+@dataclass
+class World:
+    """Everything around the core. With `whole_seconds` the core is told the time as Argo would store it."""
+
+    scenario: dict[str, Any]
+    whole_seconds: bool = False
+    fraction_s: float = 0.0  # where in a second the new version comes
+    now_s: float = -60.0
+    ledger: PlatformLedger = field(default_factory=PlatformLedger.empty)
+    status: RolloutStatus = field(default_factory=RolloutStatus)
+    generation: int = 1
+    pods: dict[str, list[Pod]] = field(default_factory=dict)
+    events: list[tuple[float, int, Callable[[], None]]] = field(default_factory=list)
+    trace: list[dict[str, Any]] = field(default_factory=list)
+    queries: list[dict[str, Any]] = field(default_factory=list)
+    asked: dict[str, int] = field(default_factory=dict)
+    history: list[Any] = field(default_factory=list)
+    recording: bool = False
+    decisions: int = 0
+
+    def __post_init__(self) -> None:
+        self.ids = itertools.count()
+        self.rollout = rollout_of(self.scenario, "v1")
+        self.templates = templates_of(self.scenario)
+        never = set(self.scenario.get("never_ready", ()))
+        if "never_ready" not in self.scenario and "never-ready" in self.scenario["name"]:
+            never = {"v2", "v3"}
+        self.never = {template_of(version).pod_hash for version in never}
+        self.waiting = list(self.scenario["operator"])
+        self.operator_busy = False
+        self.look_at_s: float | None = self.now_s
+        self.dirty = True
+
+    # pods
+
+    def counts(self) -> dict[str, PodCounts]:
+        found = {}
+        for pod_hash, pods in self.pods.items():
+            ready = [pod for pod in pods if pod.ready_s <= self.now_s + 1e-9]
+            available = [p for p in ready if p.ready_s + self.rollout.min_ready_s <= self.now_s + 1e-9]
+            found[pod_hash] = PodCounts(
+                created=len(pods),
+                ready=len(ready),
+                available=len(available),
+                pods=tuple(PodSeen(name=pod.name, created_s=pod.created_s, available=pod in available) for pod in pods),
+            )
+        return found
+
+    def settle_pods(self) -> None:
+        """Do what the ReplicaSet controller does: make or end pods until there are as many as wanted."""
+        for pod_hash, written in self.ledger.replica_sets.items():
+            pods = self.pods.setdefault(pod_hash, [])
+            missing = written.wanted - len(pods)
+            if missing < 0:
+                pods.sort(key=lambda pod: (pod.ready_s > self.now_s, pod.created_s), reverse=True)
+                del pods[:-missing]
+                self.dirty = True
+            for _ in range(missing):
+                ready_s = float("inf") if pod_hash in self.never else self.now_s + READY_S
+                pods.append(Pod(name=f"p{next(self.ids)}", created_s=self.now_s, ready_s=ready_s))
+                self.dirty = True
+            if missing > 0 and pod_hash not in self.never:
+                self.at(self.now_s + READY_S, self.touch)
+                if self.rollout.min_ready_s:
+                    self.at(self.now_s + READY_S + self.rollout.min_ready_s, self.touch)
+
+    @property
+    def policy_s(self) -> float:
+        if not self.whole_seconds:
+            return self.now_s
+        return math.floor(self.now_s + self.fraction_s + 1e-6) - self.fraction_s
+
+    def touch(self) -> None:
+        self.dirty = True
+
+    def at(self, time_s: float, what: Callable[[], None]) -> None:
+        heapq.heappush(self.events, (time_s, next(self.ids), what))
+
+    # the driver
+
+    def look(self) -> None:
+        snapshot = self.ledger.snapshot(
+            rollout=self.rollout,
+            template_hash=self.rollout.template.pod_hash,
+            generation=self.generation,
+            status=self.status,
+            pods=self.counts(),
+            templates=tuple(self.templates.values()),
+        )
+        decision = decide(snapshot, self.policy_s)
+        self.history.append((self.now_s, snapshot, decision))
+        self.decisions += 1
+        for action in decision.actions:
+            known = set(self.ledger.runs)
+            self.ledger.apply(action, self.policy_s)
+            if type(action).__name__ == "ScaleReplicaSet":
+                self.at(self.now_s + CREATION_S, self.settle_pods)
+            if type(action).__name__ == "RestartPod":
+                pods = self.pods[action.pod_hash]
+                pods[:] = [pod for pod in pods if pod.name != action.pod]
+                self.at(self.now_s + CREATION_S, self.settle_pods)
+                self.dirty = True
+            for name in self.ledger.runs.keys() - known:
+                self.record_run(self.ledger.runs[name])
+        # A time to look again that has passed in whole seconds is not a reason to look at once.
+        self.look_at_s = decision.look_again_s
+        if self.look_at_s is not None and not decision.changed and self.look_at_s <= self.now_s:
+            self.look_at_s = self.now_s + 0.1
+        if decision.changed:
+            self.store(decision.status)
+
+    def store(self, status: RolloutStatus) -> None:
+        self.status = status
+        self.dirty = True
+        if not self.recording and self.status.current_hash == template_of("v2").pod_hash:
+            self.recording = True
+            self.start_s = self.now_s
+        if self.recording:
+            seen = {
+                "phase": status.phase.value,
+                "step": status.step_index,
+                "weight": status.weights.canary if status.weights else None,
+                "abort": status.abort,
+                "pause": [pause.reason.value for pause in status.pauses],
+                "message": status.message,
+                "updated": status.updated_replicas,
+                "replicas": status.replicas,
+                "stable_is_current": status.is_fully_promoted,
+            }
+            last = next((e["rollout"] for e in reversed(self.trace) if "rollout" in e), None)
+            if seen != last:
+                self.trace.append({"t": self.now_s - self.start_s, "rollout": seen})
+
+    def analyse(self) -> None:
+        for run in list(self.ledger.runs.values()):
+            while True:
+                run = self.ledger.runs[run.name]
+                names, look_s = due(run, self.policy_s)
+                if look_s is None or look_s > self.policy_s:
+                    break
+                measured = {name: measure(run, name, self.answer(run, name)) for name in names}
+                status = advance(run, measured, self.policy_s)
+                if status == run.status:
+                    break
+                self.ledger.update_run(run.name, status)
+                self.record_run(self.ledger.runs[run.name])
+                self.dirty = True
+
+    def answer(self, run: AnalysisRun, name: str) -> Answer:
+        script = self.scenario["script"][name]
+        number = self.asked.get(name, 0)
+        self.asked[name] = number + 1
+        told = script[min(number, len(script) - 1)]
+        provider = run.metric(name).provider
+        if self.recording:
+            self.queries.append(
+                {"t": self.now_s - self.start_s, "metric": name, "query": provider.query, "answer": told}
+            )
+        common = {"started_s": self.policy_s, "finished_s": self.policy_s}
+        if told == "error":
+            return Answer(error="server_error: server error: 500", **common)
+        if isinstance(told, dict):
+            return Answer(value=float(told["scalar"]), **common)
+        if told == "empty":
+            return Answer(value=(), **common)
+        numbers = {"nan": float("nan"), "inf": float("inf"), "-inf": float("-inf")}
+        if isinstance(told, list):
+            return Answer(value=tuple(numbers.get(x, x) for x in told), **common)
+        return Answer(value=(float(numbers.get(told, told) if isinstance(told, str) else told),), **common)
+
+    def record_run(self, run: AnalysisRun) -> None:
+        if not self.recording:
+            return
+        metrics = {
+            result.name: {
+                "phase": result.phase.value,
+                "count": result.count,
+                "successful": result.successful,
+                "failed": result.failed,
+                "inconclusive": result.inconclusive,
+                "error": result.error,
+                "consecutiveError": result.consecutive_error,
+            }
+            for result in run.status.results
+        }
+        label = f"{run.kind}:{'' if run.step_index is None else run.step_index}"
+        seen = {
+            "run": label,
+            "phase": run.status.phase.value,
+            "message": run.status.message,
+            "metrics": metrics,
+        }
+        self.trace.append({"t": self.now_s - self.start_s, "analysis": seen})
+
+    # operator
+
+    def operate(self) -> None:
+        if not self.recording or self.operator_busy or not self.waiting or not self.holds(self.waiting[0]["when"]):
+            return
+        self.operator_busy = True
+        self.at(self.now_s + 1.2, self.act)
+
+    def holds(self, when: str) -> bool:
+        status = self.status
+        match when:
+            case "paused":
+                return status.phase == "Paused" and bool(status.pauses)
+            case "aborted":
+                return status.abort and status.phase == "Degraded"
+            case "degraded":
+                return status.phase == "Degraded"
+            case "inconclusive":
+                return any(p.reason is PauseReason.INCONCLUSIVE_ANALYSIS for p in status.pauses)
+            case "healthy":
+                return status.phase == "Healthy" and status.is_fully_promoted
+            case "spec-paused":
+                return self.rollout.paused and status.message == "manually paused"
+            case "analysing":
+                return any(run.status.phase == "Running" for run in self.ledger.runs.values())
+        kind, _, number = when.rpartition("-")
+        if kind == "paused-at":
+            return status.phase == "Paused" and status.weights is not None and status.weights.canary == int(number)
+        if kind == "measured":
+            return any(
+                run.status.phase == "Running"
+                and sum(result.count + result.error for result in run.status.results) >= int(number)
+                for run in self.ledger.runs.values()
+            )
+        raise ValueError(when)
+
+    def act(self) -> None:
+        do = self.waiting.pop(0)["do"]
+        verb, _, rest = do.partition(" ")
+        self.trace.append({"t": self.now_s - self.start_s, "operator": do})
+        words = {word.value: word for word in Word}
+        if verb in words and verb != "restart":
+            self.asked_of(words[verb])
+        elif verb == "restart":
+            self.asked_of(Word.RESTART)
+        elif verb in ("deploy", "rollback"):
+            self.change(replace(self.rollout, template=template_of(rest or "v1")))
+        elif verb == "scale":
+            self.change(replace(self.rollout, replicas=int(rest)))
+        else:
+            raise ValueError(do)
+        self.operator_busy = False
+        self.dirty = True
+
+    def asked_of(self, word: Word) -> None:
+        asked = ask(word, self.rollout, self.status, self.policy_s)
+        if asked.rollout is not self.rollout:
+            self.change(asked.rollout)
+        if asked.status is not self.status:
+            self.store(asked.status)
+
+    def change(self, rollout: v.Rollout) -> None:
+        self.rollout = rollout
+        self.generation += 1
+        self.dirty = True
+
+    # time
+
+    def run_until(self, end_s: float) -> None:
+        while True:
+            self.analyse()
+            if self.dirty:
+                self.dirty = False
+                self.at(self.now_s + REACTION_S, self.look)
+            self.operate()
+            times = [self.events[0][0]] if self.events else []
+            if self.look_at_s is not None:
+                times.append(max(self.look_at_s, self.now_s))
+            for run in self.ledger.runs.values():
+                look_s = due(run, self.policy_s)[1]
+                if look_s is not None:
+                    times.append(max(look_s, self.now_s))
+            if not times or min(times) > end_s:
+                self.now_s = end_s
+                return
+            self.now_s = min(times)
+            if self.look_at_s is not None and self.look_at_s <= self.now_s:
+                self.look_at_s = None
+                self.dirty = True
+            if self.events and self.events[0][0] <= self.now_s:
+                heapq.heappop(self.events)[2]()
+            assert self.decisions < 5_000, "the rollout never comes to rest"
+
+
+def play(recording: dict[str, Any], *, whole_seconds: bool = False, fraction_s: float = 0.0) -> World:
+    """Play a recording's scenario until as many transitions of the rollout were seen as it has, and a bit on."""
+    world = World(recording["scenario"], whole_seconds=whole_seconds, fraction_s=fraction_s)
+    world.run_until(-1.0)
+    if world.status.message.startswith("InvalidSpec"):
+        world.recording, world.start_s = True, world.now_s
+        world.store(world.status)
+        return world
+    assert world.status.phase == "Healthy", f"v1 is {world.status.phase}: {world.status.message}"
+    world.change(replace(world.rollout, template=template_of("v2")))
+    world.run_until(0.0)
+    lasts_s = recording["trace"][-1]["t"]
+    wanted = sum("rollout" in entry for entry in recording["trace"])
+    world.run_until(lasts_s)
+    while sum("rollout" in entry for entry in world.trace) < wanted and world.now_s < lasts_s + 8.0:
+        world.run_until(world.now_s + 0.2)
+    world.run_until(world.now_s + 0.5)
+    return world
+
+
+@pytest.fixture(scope="session")
+def recorded() -> list[dict[str, Any]]:
+    return recordings()
+
+
+@pytest.fixture(scope="session")
+def player() -> Callable[..., World]:
+    return play
