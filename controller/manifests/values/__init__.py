@@ -72,6 +72,7 @@ from controller.manifests.values.resolving import (
     without_secrets,
 )
 from controller.manifests.values.rollout import (
+    DEFAULT_QUARTER,
     DEFAULT_SCALE_DOWN_DELAY_S,
     POD_HASH_LABEL,
     AntiAffinity,
@@ -111,6 +112,7 @@ from controller.manifests.values.routing import (
 
 __all__ = [
     "DEFAULT_ODDS",
+    "DEFAULT_QUARTER",
     "DEFAULT_SCALE_DOWN_DELAY_S",
     "GATEWAY_API_PLUGIN",
     "POD_HASH_LABEL",
