@@ -24,7 +24,6 @@ from controller.core.pauses import PauseState, begins_pause, pause_state, reconc
 from controller.core.promotion import is_rollback_within_window, reason_to_promote
 from controller.core.records import Record, TransitionRecord
 from controller.core.restarting import restart_pods
-from controller.core.runs import AnalysisPhase
 from controller.core.scaling import delete_old_revisions, reconcile_replica_sets
 from controller.core.services import reconcile_services
 from controller.core.snapshot import ReplicaSetSeen, Snapshot
@@ -187,7 +186,7 @@ def _begin_update(look: Look) -> Decision:
     """Start over with the steps for a new template or new steps; going back to stable needs none."""
     draft = Draft(look)
     look.pauses_cleared = True
-    look.abort_removed = True
+    look.lift_abort()
     draft.promote_full = False
     draft.step_run = None
     draft.background_run = None
@@ -210,7 +209,7 @@ def _go_on(look: Look, *, starts_pause: bool) -> Decision:
     steps = len(look.plan.steps)
     if look.status.promote_full or is_rollback_within_window(look):
         look.pauses_cleared = True
-        look.abort_removed = True
+        look.lift_abort()
         if steps:
             draft.step_index = steps
     reason = reason_to_promote(look)
@@ -222,8 +221,7 @@ def _go_on(look: Look, *, starts_pause: bool) -> Decision:
             draft.step_index = steps if draft.stable_hash == draft.current_hash else 0
         look.rule = look.rule or "aborted"
         return _settle(look, draft, starts_pause=starts_pause)
-    phase = AnalysisPhase(look.step_ref.phase) if look.step_ref is not None else None
-    if look.step is not None and step_is_done(look, phase):
+    if look.step is not None and step_is_done(look):
         look.rule = f"step done: {describe(look.step)}"
         draft.step_index = (draft.step_index or 0) + 1
         draft.step_run = None
@@ -237,7 +235,7 @@ def _go_on(look: Look, *, starts_pause: bool) -> Decision:
 
 def _promote(look: Look, draft: Draft, reason: str) -> None:
     look.pauses_cleared = True
-    look.abort_removed = True
+    look.lift_abort()
     draft.promote_full = False
     draft.step_index = len(look.plan.steps) or None
     if draft.stable_hash != draft.current_hash:
@@ -267,7 +265,7 @@ def _settle(look: Look, draft: Draft, *, starts_pause: bool = False, kept: Pause
 
 def _finish(look: Look, status: RolloutStatus) -> Decision:
     put_abort_first(look)
-    changed = status is not look.status and status != look.status
+    changed = status is not look.status
     if changed:
         look.wake_at(look.now_s)
     else:
@@ -282,16 +280,23 @@ def _finish(look: Look, status: RolloutStatus) -> Decision:
 
 
 def _records(look: Look, status: RolloutStatus) -> tuple[Record, ...]:
-    before, after = _state(look.status), _state(status)
-    if before == after:
+    old = look.status
+    if (
+        old.phase is status.phase
+        and old.step_index == status.step_index
+        and old.weights == status.weights
+        and old.pauses == status.pauses
+        and old.abort == status.abort
+        and old.stable_hash == status.stable_hash
+    ):
         return ()
     new, stable = look.new, look.stable
     return (
         TransitionRecord(
             t_s=look.now_s,
             rule=look.rule or "pods changed",
-            before=before,
-            after=after,
+            before=_state(old),
+            after=_state(status),
             numbers=(
                 ("canary_wanted", new.wanted if new is not None else None),
                 ("canary_available", new.available if new is not None else None),

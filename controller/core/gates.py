@@ -31,20 +31,30 @@ def reconcile_analysis(look: Look) -> None:
     else:
         step_run = _step_run(look)
         background = _background_run(look)
-    look.step_ref = _reference(step_run)
-    look.background_ref = _reference(background)
-    kept = {run.name for run in (step_run, background) if run is not None}
-    others = [run for run in look.other_runs if run.name not in kept]
-    _stop(look, others)
-    _delete_old(look, others)
+    look.step_ref = _reference(step_run, status.step_run)
+    look.step_run_phase = None if step_run is None else step_run.status.phase
+    look.background_ref = _reference(background, status.background_run)
+    if look.other_runs:
+        kept = {run.name for run in (step_run, background) if run is not None}
+        others = [run for run in look.other_runs if run.name not in kept]
+        _stop(look, others)
+        _delete_old(look, others)
     _tell(look, status.step_run, step_run, "Step")
     _tell(look, status.background_run, background, "Background")
 
 
-def _reference(run: AnalysisRun | None) -> RunReference | None:
+def _reference(run: AnalysisRun | None, before: RunReference | None) -> RunReference | None:
     if run is None:
         return None
-    return RunReference(name=run.name, phase=run.status.phase.value, message=run.status.message)
+    status = run.status
+    if (
+        before is not None
+        and before.phase == status.phase
+        and before.name == run.name
+        and before.message == status.message
+    ):
+        return before
+    return RunReference(name=run.name, phase=str(status.phase), message=status.message)
 
 
 def _stop(look: Look, runs: list[AnalysisRun]) -> None:
@@ -113,8 +123,7 @@ def _heed(look: Look, run: AnalysisRun | None, what: str) -> None:
             message = f"{what} analysis phase error/failed"
             if run.status.message:
                 message += f": {run.status.message}"
-            look.abort_added = True
-            look.abort_message = message
+            look.abort(message)
             look.rule = f"{what.lower()} analysis {run.status.phase.lower()}"
 
 

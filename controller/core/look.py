@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from controller.core.actions import Action, EmitEvent, ScaleReplicaSet, SetScaleDownDeadline
 from controller.core.plan import Plan, plan_of
-from controller.core.runs import AnalysisRun
+from controller.core.runs import AnalysisPhase, AnalysisRun
 from controller.core.snapshot import ReplicaSetSeen, Snapshot
 from controller.core.status import PauseReason, RolloutStatus, RunReference, Weights
 from controller.manifests.values import Step
@@ -19,16 +19,17 @@ class Look:
     """The working state of one decision."""
 
     __slots__ = (
-        "abort_added",
+        "abort_lifted",
         "abort_message",
-        "abort_removed",
         "actions",
         "all",
         "background_ref",
+        "counts",
         "current_background",
         "current_step_run",
         "forgotten_deadlines",
         "index",
+        "is_aborted",
         "look_again_s",
         "new",
         "now_s",
@@ -46,6 +47,7 @@ class Look:
         "status",
         "step",
         "step_ref",
+        "step_run_phase",
         "weights",
     )
 
@@ -95,13 +97,16 @@ class Look:
         self.revision = status.revision
         self.restarted_s = status.restarted_s
         self.step_ref: RunReference | None = None
+        self.step_run_phase: AnalysisPhase | None = None
+        self.counts: tuple[int, int] | None = None  # kept by controller.core.replicas
         self.background_ref: RunReference | None = None
         self.pause_added = False  # for an inconclusive analysis
         self.pause_step_over = False
         self.pauses_cleared = False
-        self.abort_added = False
-        # Nothing is left to abort once the newest revision is the stable one.
-        self.abort_removed = status.abort and status.is_fully_promoted
+        # True when the rollout is aborted as far as this decision has come. Nothing is left to abort once the
+        # newest revision is the stable one.
+        self.is_aborted = status.abort and not status.is_fully_promoted
+        self.abort_lifted = status.abort and not self.is_aborted
         self.abort_message = ""
         self.forgotten_deadlines: set[str] = set()
         self.actions: list[Action] = []
@@ -109,11 +114,6 @@ class Look:
         self.rule = ""  # why the status is about to change, for the record
 
     # ---- questions
-
-    @property
-    def is_aborted(self) -> bool:
-        """True when the rollout is aborted as far as this decision has come."""
-        return not self.abort_removed and (self.abort_added or self.status.abort)
 
     @property
     def template_or_steps_changed(self) -> bool:
@@ -142,6 +142,16 @@ class Look:
         """Ask to be called again at this instant, or earlier if another part asks so."""
         if self.look_again_s is None or at_s < self.look_again_s:
             self.look_again_s = at_s
+
+    def abort(self, message: str) -> None:
+        """Abort the rollout, unless this decision has lifted an abort already."""
+        self.abort_message = message
+        self.is_aborted = not self.abort_lifted
+
+    def lift_abort(self) -> None:
+        """End an abort, and let none begin in this decision."""
+        self.abort_lifted = True
+        self.is_aborted = False
 
     def event(self, reason: str, message: str, *, warning: bool = False) -> None:
         """Tell people."""

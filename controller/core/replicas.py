@@ -112,12 +112,15 @@ def _at_least(plan: Plan, count: int) -> int:
 
 def routed_counts(look: Look, weights: Weights | None) -> tuple[int, int]:
     """Return the pods of canary and stable under a traffic router that sends `weights` now."""
+    if look.counts is not None:
+        return look.counts
     plan = look.plan
     fixed, weight = _scale_or_weight(look)
     total = plan.total_weight
     canary = fixed if fixed is not None else _at_least(plan, pods_for(plan.replicas, weight, total))
     if not plan.dynamic:
-        return canary, plan.replicas
+        look.counts = (canary, plan.replicas)  # these do not depend on the weights, so the next asker has them
+        return look.counts
     stable = pods_for(plan.replicas, total - weight, total)
     if weights is not None:
         # Pods follow the higher of the traffic that flows and the traffic that is to flow.

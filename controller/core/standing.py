@@ -50,10 +50,15 @@ class Draft:
         self.promote_full = status.promote_full
         self.step_run: RunReference | None = look.step_ref
         self.background_run: RunReference | None = look.background_ref
-        self.replicas = sum(rs.created for rs in look.all)
+        created = ready = available = 0
+        for replica_set in look.all:
+            created += replica_set.created
+            ready += replica_set.ready
+            available += replica_set.available
+        self.replicas = created
         self.updated_replicas = new.created if new is not None else 0
-        self.ready_replicas = sum(rs.ready for rs in look.all)
-        self.available_replicas = sum(rs.available for rs in look.all)
+        self.ready_replicas = ready
+        self.available_replicas = available
         self.conditions: Conditions = {condition.kind: condition for condition in status.conditions}
         self.pause = PauseState()
         self.phase = status.phase
@@ -72,8 +77,10 @@ class Draft:
 
     def freeze(self, look: Look, weights: Weights | None) -> RolloutStatus:
         """Return the status; the stored one itself if nothing differs."""
+        if self._is_stored(look, weights):
+            return look.status
         pause = self.pause
-        status = RolloutStatus(
+        return RolloutStatus(
             phase=self.phase,
             message=self.message,
             observed_generation=look.snapshot.generation,
@@ -97,7 +104,34 @@ class Draft:
             available_replicas=self.available_replicas,
             conditions=tuple(self.conditions.values()),
         )
-        return look.status if status == look.status else status
+
+    def _is_stored(self, look: Look, weights: Weights | None) -> bool:
+        """Return whether this is the stored status, field by field, the likeliest differences first."""
+        old, pause = look.status, self.pause
+        return (
+            self.phase is old.phase
+            and self.step_index == old.step_index
+            and self.updated_replicas == old.updated_replicas
+            and self.available_replicas == old.available_replicas
+            and self.replicas == old.replicas
+            and self.ready_replicas == old.ready_replicas
+            and weights == old.weights
+            and self.message == old.message
+            and pause.pauses == old.pauses
+            and pause.controller_pause == old.controller_pause
+            and pause.abort == old.abort
+            and pause.aborted_s == old.aborted_s
+            and self.step_run == old.step_run
+            and self.background_run == old.background_run
+            and self.promote_full == old.promote_full
+            and self.current_hash == old.current_hash
+            and self.stable_hash == old.stable_hash
+            and self.step_hash == old.step_hash
+            and look.revision == old.revision
+            and look.restarted_s == old.restarted_s
+            and look.snapshot.generation == old.observed_generation
+            and tuple(self.conditions.values()) == old.conditions
+        )
 
 
 # ---- conditions
@@ -195,7 +229,10 @@ def _waits_without_deadline(look: Look) -> bool:
     paused = look.status.condition(ConditionKind.PAUSED)
     if paused is not None and paused.status is Truth.TRUE:
         return True
-    return any(look.deadline_of(other) is not None for other in look.others)
+    for other in look.others:  # noqa: SIM110  (a generator costs more than the loop)
+        if look.deadline_of(other) is not None:
+            return True
+    return False
 
 
 def _progress_deadline_s(look: Look, progressing: Condition | None) -> float | None:
@@ -217,8 +254,7 @@ def abort_for_lack_of_progress(look: Look, draft: Draft) -> None:
     if deadline_s is None or deadline_s > look.now_s:
         return
     message = _timeout_message(look)
-    look.abort_added = True
-    look.abort_message = message
+    look.abort(message)
     look.rule = "progress deadline exceeded"
     look.event(ABORTED, message, warning=True)
 
@@ -237,7 +273,7 @@ def work_out_conditions(look: Look, draft: Draft) -> None:
     fell_ill = False
     if not is_paused and is_healthy:
         set_condition(conditions, ConditionKind.HEALTHY, Truth.TRUE, "RolloutHealthy", "Rollout is healthy", now_s)
-    elif look.status.condition(ConditionKind.HEALTHY) is not None:
+    elif ConditionKind.HEALTHY in conditions:
         fell_ill = set_condition(
             conditions, ConditionKind.HEALTHY, Truth.FALSE, "RolloutHealthy", "Rollout is not healthy", now_s
         )
@@ -274,8 +310,11 @@ def work_out_conditions(look: Look, draft: Draft) -> None:
 def _work_out_progress(look: Look, draft: Draft, *, is_healthy: bool, fell_ill: bool) -> None:
     now_s, conditions = look.now_s, draft.conditions
     kind = ConditionKind.PROGRESSING
-    name = look.name_of(look.new) if look.new is not None else ""
     if is_healthy:
+        current = conditions.get(kind)
+        if current is not None and current.reason == "NewReplicaSetAvailable":
+            return
+        name = look.name_of(look.new) if look.new is not None else ""
         message = f'ReplicaSet "{name}" has successfully progressed.'
         set_condition(conditions, kind, Truth.TRUE, "NewReplicaSetAvailable", message, now_s)
         return
@@ -283,8 +322,9 @@ def _work_out_progress(look: Look, draft: Draft, *, is_healthy: bool, fell_ill: 
         if _completed(draft) and fell_ill:
             reason, message = "ReplicaSetNotAvailable", UNAVAILABLE_MESSAGE
         else:
+            name = look.name_of(look.new) if look.new is not None else ""
             reason, message = "ReplicaSetUpdated", f'ReplicaSet "{name}" is progressing.'
-        current = look.status.condition(kind)
+        current = conditions.get(kind)
         same_truth = current is not None and current.status is Truth.TRUE
         conditions.pop(kind, None)
         conditions[kind] = Condition(
@@ -304,14 +344,15 @@ def _work_out_progress(look: Look, draft: Draft, *, is_healthy: bool, fell_ill: 
 
 
 def _work_out_failures(look: Look, conditions: Conditions) -> None:
-    failed = look.new if look.new is not None and look.new.failure else None
-    if failed is None:
-        failed = next((rs for rs in look.all if rs.failure), None)
-    kind = ConditionKind.REPLICA_FAILURE
-    if failed is not None and failed.failure:
-        set_condition(conditions, kind, Truth.TRUE, "FailedCreate", failed.failure, look.now_s)
+    failure = look.new.failure if look.new is not None else None
+    if failure is None:
+        for replica_set in look.all:
+            failure = failure or replica_set.failure
+    if failure is not None:
+        kind = ConditionKind.REPLICA_FAILURE
+        set_condition(conditions, kind, Truth.TRUE, "FailedCreate", failure, look.now_s)
     else:
-        conditions.pop(kind, None)
+        conditions.pop(ConditionKind.REPLICA_FAILURE, None)
 
 
 def wake_for_progress(look: Look, status: RolloutStatus) -> None:

@@ -9,13 +9,10 @@ from controller.core.runs import AnalysisPhase
 from controller.manifests.values import Step
 
 
-def step_is_done(look: Look, step_run_phase: AnalysisPhase | None) -> bool:
+def step_is_done(look: Look) -> bool:
     """Return whether the rollout may go on to the next step.
 
     Where a step holds several fields one of them decides, in Argo's order: pause, scale, weight, analysis.
-
-    Args:
-        step_run_phase: the phase of the current step's analysis run, if there is one.
     """
     step = look.step
     if step is None or look.plan.rollout.paused:
@@ -29,7 +26,7 @@ def step_is_done(look: Look, step_run_phase: AnalysisPhase | None) -> bool:
             look.weights is not None and look.weights.verified is False
         )
     if step.analysis is not None:
-        return step_run_phase is AnalysisPhase.SUCCESSFUL
+        return look.step_run_phase is AnalysisPhase.SUCCESSFUL
     return step.set_header_route is not None or step.set_mirror_route is not None
 
 

@@ -23,19 +23,18 @@ from controller.manifests.values import (
 
 _KEPT = 256
 _FIELDS = "spec.strategy.canary"
-_found: dict[tuple[int, ...], tuple[Rollout, tuple[AnalysisTemplate, ...], str]] = {}
+_found: dict[int, tuple[Rollout, tuple[AnalysisTemplate, ...], str]] = {}
 
 
 def fault_of(rollout: Rollout, templates: tuple[AnalysisTemplate, ...]) -> str:
     """Return what is wrong with the spec, as Argo words it; empty if nothing is."""
-    key = (id(rollout), *map(id, templates))
-    known = _found.get(key)
-    if known is not None:
+    known = _found.get(id(rollout))
+    if known is not None and known[0] is rollout and known[1] == templates:  # equal by identity, item by item
         return known[2]
     fault = next(_faults(rollout, templates), "")
     if len(_found) >= _KEPT:
         _found.clear()
-    _found[key] = (rollout, templates, fault)  # holding the values keeps their ids from being used again
+    _found[id(rollout)] = (rollout, templates, fault)  # holding the spec keeps its id from being used again
     return fault
 
 
