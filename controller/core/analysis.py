@@ -17,7 +17,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from controller.core.evidence_deadlines import deadline_s
+from controller.core.evidence import missing_since
+from controller.core.evidence_deadlines import wait_s
 from controller.core.runs import (
     AnalysisPhase,
     AnalysisRun,
@@ -123,7 +124,7 @@ def _next_deadline(run: AnalysisRun) -> float | None:
         result = run.status.result(metric.name)
         if result is None or result.missing_since_s is None or result.phase.completed:
             continue
-        at_s = result.missing_since_s + deadline_s(metric)
+        at_s = result.missing_since_s + wait_s(metric)
         if earliest is None or at_s < earliest:
             earliest = at_s
     return earliest
@@ -137,11 +138,6 @@ def _count(before: MetricResult, measurement: Measurement, retained: int) -> Met
     unclear = phase is AnalysisPhase.INCONCLUSIVE
     error = phase is AnalysisPhase.ERROR
     missing = phase is AnalysisPhase.MISSING
-    since_s = before.missing_since_s
-    if missing:
-        since_s = measurement.finished_s if since_s is None else since_s
-    elif not error:
-        since_s = None
     return MetricResult(
         name=before.name,
         phase=before.phase,
@@ -158,6 +154,6 @@ def _count(before: MetricResult, measurement: Measurement, retained: int) -> Met
         consecutive_failure=before.consecutive_failure + 1 if bad else before.consecutive_failure * (missing or error),
         dry_run=before.dry_run,
         missing=before.missing + missing,
-        missing_since_s=since_s,
+        missing_since_s=missing_since(before.missing_since_s, phase, measurement.finished_s),
         measurements=(*before.measurements, measurement)[-retained:],
     )

@@ -1,8 +1,7 @@
-"""How long an analysis waits for missing evidence before it does what the policy names.
+"""How long a metric waits for missing evidence: what its query's windows make of the policy's rule.
 
-Without `gamebird.dev/evidence-deadline` it is twice the longest window that the metric's query reads, and at
-least ten minutes: a window has to fill before its count can be judged. The windows are read off the query's
-text, which can only err on the long side; promql itself is out of the core's reach.
+Windows are read off the query's text, because promql is out of the core's reach; what looks like a window and
+is none (in a label's value) can only make the wait longer. The rule itself is `controller.core.evidence`'s.
 """
 
 from __future__ import annotations
@@ -10,22 +9,21 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
+from controller.core.evidence import deadline_s
 from controller.manifests.values import Metric, PrometheusProvider
 from controller.manifests.values import duration_s as seconds
 
-LEAST_S = 600.0
 _WINDOW = re.compile(r"\[\s*((?:\d+(?:ms|[smhdwy]))+)\s*(?::[^\]]*)?\]")
 _PART = re.compile(r"(\d+)(ms|[smhdwy])")
 _LONG_S = {"d": 86_400.0, "w": 604_800.0, "y": 31_536_000.0}
 
 
-def deadline_s(metric: Metric) -> float:
+def wait_s(metric: Metric) -> float:
     """Return how many seconds after the first measurement without evidence the waiting ends."""
-    if metric.evidence.deadline_s is not None:
-        return metric.evidence.deadline_s
+    window_s = None
     if isinstance(metric.provider, PrometheusProvider):
-        return max(LEAST_S, 2 * longest_window_s(metric.provider.query))
-    return LEAST_S
+        window_s = longest_window_s(metric.provider.query)
+    return deadline_s(metric.evidence, longest_window_s=window_s)
 
 
 @lru_cache(maxsize=1024)

@@ -6,11 +6,10 @@ are those of Argo Rollouts, because tools parse them. `controller.core.analysis`
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
-from controller.core.evidence_deadlines import deadline_s
+from controller.core.evidence import due_phase
+from controller.core.evidence_deadlines import wait_s
 from controller.core.runs import AnalysisPhase, AnalysisRun, AnalysisStatus, MetricResult
-from controller.manifests.values import EvidenceAction, Metric, Parity
+from controller.manifests.values import Metric, Parity
 
 _BADNESS = {
     phase: rank
@@ -64,7 +63,7 @@ def metric_phase(metric: Metric, result: MetricResult, *, terminating: bool) -> 
     """Return the phase of one metric that was measured at least once.
 
     Without strict parity a metric that is stopped before any measurement succeeded is Inconclusive: an
-    analysis that ended without evidence is never a success.
+    analysis that ended without evidence is never a success. The same holds, in either, below a floor.
     """
     if result.phase.completed:
         if result.phase is AnalysisPhase.SUCCESSFUL and not result.dry_run:
@@ -86,23 +85,10 @@ def metric_phase(metric: Metric, result: MetricResult, *, terminating: bool) -> 
             return AnalysisPhase.INCONCLUSIVE
         return AnalysisPhase.SUCCESSFUL
     if terminating:
-        if not strict and result.successful == 0:
+        if result.successful == 0 and (result.missing or not strict):
             return AnalysisPhase.INCONCLUSIVE
         return AnalysisPhase.SUCCESSFUL
     return AnalysisPhase.RUNNING
-
-
-def overdue_phase(metric: Metric, result: MetricResult, now_s: float) -> AnalysisPhase | None:
-    """Return the phase that the policy names once evidence has been missing for too long, else None."""
-    if result.missing_since_s is None or now_s - result.missing_since_s < deadline_s(metric):
-        return None
-    match metric.evidence.on_deadline:
-        case EvidenceAction.FAIL:
-            return AnalysisPhase.FAILED
-        case EvidenceAction.PASS:
-            return AnalysisPhase.SUCCESSFUL
-        case EvidenceAction.PAUSE | EvidenceAction.WAIT:
-            return AnalysisPhase.INCONCLUSIVE
 
 
 def assess(run: AnalysisRun, status: AnalysisStatus, now_s: float) -> AnalysisStatus:
@@ -131,8 +117,6 @@ class _Assessment:
                 continue
             results[metric.name] = self._assess_metric(metric, result)
         phase, message = self._run_phase()
-        if _waits(results.values()) and phase is AnalysisPhase.SUCCESSFUL and not self.terminating:
-            phase, message = AnalysisPhase.RUNNING, ""
         old = self.status
         if phase is old.phase:
             message = old.message
@@ -147,7 +131,7 @@ class _Assessment:
 
     def _assess_metric(self, metric: Metric, result: MetricResult) -> MetricResult:
         phase = metric_phase(metric, result, terminating=self.terminating)
-        overdue = None if phase.completed else overdue_phase(metric, result, self.now_s)
+        overdue = None if phase.completed else self._overdue_phase(metric, result)
         if overdue is not None:
             phase = overdue
         if phase is not result.phase:
@@ -159,7 +143,7 @@ class _Assessment:
         _, why = bad_verdict(metric, result)
         if overdue is not None and not why:
             waited_s = self.now_s - (result.missing_since_s or self.now_s)
-            why = f"evidence missing for {waited_s:g}s, deadline {deadline_s(metric):g}s"
+            why = f"evidence missing for {waited_s:g}s, deadline {wait_s(metric):g}s"
         if result.dry_run:
             if self.worst is None:
                 self.worst = AnalysisPhase.SUCCESSFUL
@@ -173,6 +157,12 @@ class _Assessment:
                     self.message += f': "Error Message: {result.message}"'
         return result
 
+    def _overdue_phase(self, metric: Metric, result: MetricResult) -> AnalysisPhase | None:
+        """Return what the policy names once evidence has been missing for too long."""
+        if result.missing_since_s is None:
+            return None
+        return due_phase(result.missing_since_s, self.now_s, wait_s=wait_s(metric), action=metric.evidence.on_deadline)
+
     def _run_phase(self) -> tuple[AnalysisPhase, str]:
         if self.terminating:
             if self.worst is None:
@@ -183,10 +173,6 @@ class _Assessment:
         if not self.all_ended or self.worst is None:
             return AnalysisPhase.RUNNING, ""
         return self.worst, self.message
-
-
-def _waits(results: Iterable[MetricResult]) -> bool:
-    return any(r.missing_since_s is not None and not r.phase.completed for r in results)
 
 
 def _with_phase(result: MetricResult, phase: AnalysisPhase, message: str) -> MetricResult:

@@ -161,13 +161,9 @@ def put_abort_first(look: Look) -> None:
     plan, weights = look.plan, look.status.weights
     if not plan.routed or not look.is_aborted or look.status.is_fully_promoted or weights is None:
         return
-    router: list[Action] = []
-    rest: list[Action] = []
-    for action in look.actions:
-        moves = isinstance(action, SetWeight) or (isinstance(action, SelectService) and action.role == CANARY)
-        (router if moves else rest).append(action)
     if look.weights is not None and look.weights.canary < weights.canary:
-        look.actions = router + rest
+        # False sorts first, and the order among equals stays: weights, then the canary Service, then the rest.
+        look.actions.sort(key=lambda action: (not isinstance(action, SetWeight), not _selects_canary(action)))
         return
     if weights.canary == 0 or plan.dynamic or not enough_pods(look, look.stable, plan.total_weight):
         return
@@ -178,3 +174,7 @@ def put_abort_first(look: Look) -> None:
         stable_hash=weights.stable_hash,
     )
     look.actions = [first, *(action for action in look.actions if not isinstance(action, SetWeight))]
+
+
+def _selects_canary(action: Action) -> bool:
+    return isinstance(action, SelectService) and action.role == CANARY
