@@ -57,10 +57,10 @@ class Listener(Protocol):
     """Who is told. Calls come from the driver's thread, in order, and must not block."""
 
     def status_changed(self, t_s: float, before: RolloutStatus, after: RolloutStatus, decision: Decision) -> None: ...
-    def acted(self, t_s: float, action: Action) -> None: ...
+    def acted(self, asked_s: float, t_s: float, action: Action) -> None: ...
     def measured(self, t_s: float, run: AnalysisRun, metric: Metric, measurement: Measurement) -> None: ...
     def run_changed(self, t_s: float, run: AnalysisRun) -> None: ...
-    def pods_changed(self, t_s: float, pods: Mapping[str, PodCounts]) -> None: ...
+    def pods_changed(self, t_s: float, pods: Mapping[str, PodCounts], wanted: Mapping[str, int]) -> None: ...
     def operator_said(self, t_s: float, record: OperatorRecord) -> None: ...
 
 
@@ -91,7 +91,7 @@ class RolloutDriver:
     _thread: threading.Thread | None = field(default=None, repr=False)
     _askers: ThreadPoolExecutor | None = field(default=None, repr=False)
     _asked: dict[tuple[str, str], Future[Answer]] = field(default_factory=dict, repr=False)
-    _pods: Mapping[str, PodCounts] = field(default_factory=dict, repr=False)
+    _pods: tuple[Mapping[str, PodCounts], Mapping[str, int]] = field(default=({}, {}), repr=False)
 
     def start(self) -> None:
         """Begin to drive, in a thread."""
@@ -161,9 +161,10 @@ class RolloutDriver:
         """Observe, decide, act, remember. Returns when to look again; minus infinity for at once."""
         now_s = self.clock.now_s()
         pods = self.platform.pod_counts(now_s, self.rollout.min_ready_s)
-        if pods != self._pods:
-            self._pods = pods
-            self.listener.pods_changed(now_s, pods)
+        wanted = {pod_hash: written.wanted for pod_hash, written in self.ledger.replica_sets.items()}
+        if (pods, wanted) != self._pods:
+            self._pods = pods, wanted
+            self.listener.pods_changed(now_s, pods, wanted)
         snapshot = self.ledger.snapshot(
             rollout=self.rollout,
             template_hash=template_hash(self.rollout),
@@ -177,7 +178,7 @@ class RolloutDriver:
         for action in decision.actions:
             self._carry_out(action)
             self.ledger.apply(action, now_s)
-            self.listener.acted(self.clock.now_s(), action)
+            self.listener.acted(now_s, self.clock.now_s(), action)
         before, self.status = self.status, decision.status
         if decision.changed or decision.records:
             self.listener.status_changed(now_s, before, decision.status, decision)
