@@ -240,11 +240,10 @@ class _Loader:
             return
         self.report.problems.extend(report.problems)
         self.report.notices.extend(report.notices)
-        if report.problems or read is None:
-            return
-        metadata = document.value.get("metadata")
-        namespace = metadata.get("namespace") if isinstance(metadata, dict) else None
-        self._keep(Loaded(value=read, place=_place(document), namespace=namespace or ""))
+        if read is not None:
+            metadata = document.value.get("metadata")
+            namespace = metadata.get("namespace") if isinstance(metadata, dict) else None
+            self._keep(Loaded(value=read, place=_place(document), namespace=namespace or ""))
 
     def _keep(self, loaded: Loaded) -> None:
         for other in self.objects:
@@ -276,12 +275,27 @@ class _Loader:
     def finish(self) -> Manifests:
         self._check_declared()
         if self.report.problems:
+            self._add_faults_of_references()
             raise ManifestError(self.report.problems)
         return Manifests(
             objects=tuple(self.objects),
             warnings=tuple(dict.fromkeys(self.report.notices)),
             notes=tuple(self.notes),
         )
+
+    def _add_faults_of_references(self) -> None:
+        """Look at references, too, so that nobody meets a second round of problems after the first.
+
+        Objects with problems take part with defaults in place of what was wrong; only a file that
+        could not be read at all may make a template seem to be missing.
+        """
+        if any(problem.path.startswith("the file") for problem in self.report.problems):
+            return
+        for item in [item for item in self.objects if isinstance(item.value, Rollout)]:
+            try:
+                build_policy(item, self.objects)
+            except ManifestError as error:
+                self.report.problems.extend(error.problems)
 
     def _check_declared(self) -> None:
         """Check the arguments of templates that stand alone; policies check those that are combined."""

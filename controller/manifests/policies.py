@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from controller.manifests.objects import Loaded
 from controller.manifests.problems import ManifestError, nearest
+from controller.manifests.queries import check_query
 from controller.manifests.reading.analyses import note_undeclared
 from controller.manifests.reading.metadata import annotation_place, named_metrics
 from controller.manifests.reading.reader import Notice, Place, Report
@@ -22,6 +23,7 @@ from controller.manifests.values import (
     AnalysisTemplate,
     Argument,
     FieldRef,
+    FrozenMap,
     HorizontalPodAutoscaler,
     HttpRoute,
     Ingress,
@@ -43,7 +45,6 @@ from controller.manifests.values import (
     rollout_arguments,
     without_secrets,
 )
-from promql.syntax import PromQLSyntaxError, parse
 
 # What stands for pod hashes before any pod exists; Argo validates with such stand-ins, too.
 LATEST_HASH, STABLE_HASH = "latesthash", "stablehash"
@@ -238,13 +239,14 @@ class _Builder:
             if item.value.ref == ref:
                 return item
         kind = "ClusterAnalysisTemplate" if ref.cluster_scope else "AnalysisTemplate"
+        article = "a" if ref.cluster_scope else "an"
         names = sorted({item.name for item in templates})
-        need = f"a {kind} of that name among the files (there are: {', '.join(names) or 'none'})"
+        need = f"{article} {kind} of that name among the files (there are: {', '.join(names) or 'none'})"
         if ref.name in names:
             other = "without" if ref.cluster_scope else "with"
             need = f"clusterScope to fit: the template of that name is found {other} clusterScope: true"
         elif any(isinstance(item.value, AnalysisTemplate) and item.name == ref.name for item in self.elsewhere):
-            need = f"a {kind} in namespace {self.loaded.namespace}; the one of that name is in another namespace"
+            need = f"{article} {kind} in namespace {self.loaded.namespace} (there is one elsewhere)"
         elif nearest(ref.name, names) is not None:
             need += f"; was {nearest(ref.name, names)} meant?"
         self.report.problems.append(place.problem(f"{ref.name!r}, a template that is not there", need))
@@ -263,12 +265,9 @@ class _Builder:
             try:
                 values.extend(self._argument(arg))
             except ResolutionError as error:
+                at = place.below("args", index, "valueFrom", "fieldRef", "fieldPath")
                 need = "a field of this Rollout that holds a single value"
-                self.report.problems.append(
-                    place.below("args", index, "valueFrom", "fieldRef", "fieldPath").problem(
-                        f"no such field ({error})", need
-                    )
-                )
+                self.report.problems.append(at.problem(f"no such field ({error})", need))
                 complete = False
         given = {arg.name for arg in analysis.args}
         declared = {arg.name for template in templates for arg in template.args}
@@ -386,9 +385,8 @@ class _Builder:
         owner = next((t for t in templates if metric.name in t.extensions.requests_queries), None)
         whole = self.loaded.place if owner is None else self._place_of(owner)
         extensions = self.rollout.extensions if owner is None else owner.extensions
-        if "{{" not in query:
-            only_query = replace(extensions, requests_min_by_metric=type(extensions.requests_min_by_metric)())
-            check_query(query, annotation_place(whole, only_query, metric.name), self.report)
+        only_queries = replace(extensions, requests_min_by_metric=FrozenMap())
+        check_query(query, annotation_place(whole, only_queries, metric.name), self.report)
 
     def _check_annotations(self, analyses: Iterable[PolicyAnalysis]) -> None:
         """Check that each metric that the rollout's annotations name exists."""
@@ -401,16 +399,3 @@ class _Builder:
                     "one of: " + (", ".join(sorted(metrics)) or "none, as there is no analysis"),
                 )
             )
-
-
-def check_query(text: str, place: Place, report: Report) -> None:
-    """Note a query that does not parse."""
-    try:
-        parse(text)
-    except PromQLSyntaxError as error:
-        report.problems.append(
-            place.problem(
-                f"no PromQL (line {error.line}, column {error.column} of the query: {error.message})",
-                "a query that Prometheus would take",
-            )
-        )

@@ -66,12 +66,8 @@ def _find(kind: type[T], name: str, place: Place, here: Sequence[Loaded], report
     listed = ", ".join(sorted(candidates))
     hint = f"; was {meant} meant?" if meant else ""
     article = "an" if what[0] in "AEIOH" else "a"
-    report.problems.append(
-        place.problem(
-            f"{name!r}, {article} {what} that is not there",
-            f"{article} {what} of that name (there are: {listed}){hint}",
-        )
-    )
+    need = f"{article} {what} of that name (there are: {listed}){hint}"
+    report.problems.append(place.problem(f"{name!r}, {article} {what} that is not there", need))
     return None
 
 

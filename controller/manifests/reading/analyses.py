@@ -12,7 +12,9 @@ from typing import Literal, cast
 
 from controller.manifests.documents import fields_of
 from controller.manifests.problems import shown
+from controller.manifests.queries import check_query
 from controller.manifests.reading.metadata import (
+    PREFIX,
     annotation_place,
     named_metrics,
     read_extensions,
@@ -25,11 +27,14 @@ from controller.manifests.values import (
     AnalysisTemplate,
     BackgroundAnalysis,
     EvidenceRules,
+    Extensions,
     FieldRef,
     FrozenMap,
     MeasurementRetention,
     MetricTemplate,
+    OtherProvider,
     PodTemplateHash,
+    PrometheusProvider,
     ResolutionError,
     RolloutAnalysis,
     RolloutArg,
@@ -41,6 +46,8 @@ from controller.manifests.values import (
 )
 
 _METADATA_PATH = re.compile(r"metadata\.(name|namespace|uid|labels|annotations|(labels|annotations)\['[^']+'\])")
+# Providers that say themselves whether a measurement is good, so that no condition is needed.
+_JUDGE_THEMSELVES = ("job", "kayenta", "plugin", "none")
 
 
 # ---- in a Rollout
@@ -107,7 +114,8 @@ def _rollout_arg_source(source: Reader) -> PodTemplateHash | FieldRef | None:
         return PodTemplateHash(revision=cast(Literal["Latest", "Stable"], revision))
     if source.has("fieldRef"):
         return _field_ref(source)
-    source.fail("empty", "podTemplateHashValue or fieldRef")
+    if not source.value:
+        source.fail("empty", "podTemplateHashValue or fieldRef")
     return None
 
 
@@ -140,6 +148,7 @@ def read_analysis_template(reader: Reader, *, cluster_scope: bool) -> AnalysisTe
     metrics = _metrics(spec, required=not refs)
     args = _template_args(spec)
     _check_metrics(spec, metrics)
+    _check_queries(reader, metrics, args, extensions)
     for metric in named_metrics(extensions) - {metric.name for metric in metrics}:
         if refs:
             break  # a named template may have it
@@ -170,10 +179,12 @@ def read_analysis_run(reader: Reader) -> AnalysisRunManifest:
     phase = status.get("phase") if isinstance(status, dict) else None
     if spec is None:
         return AnalysisRunManifest(name=metadata.name)
+    extensions = read_extensions(reader, metadata)
     old = "analysisSpec" in spec.value
     metrics = () if old else _metrics(spec, required=True)
     args = _template_args(spec)
     _check_metrics(spec, metrics)
+    _check_queries(reader, metrics, args, extensions)
     note_undeclared(spec.place(), {arg.name for arg in args}, spec.report)
     return AnalysisRunManifest(
         name=metadata.name,
@@ -184,7 +195,7 @@ def read_analysis_run(reader: Reader) -> AnalysisRunManifest:
         measurement_retention=_retention(spec),
         terminate=spec.flag("terminate"),
         phase=phase if isinstance(phase, str) else "",
-        extensions=read_extensions(reader, metadata),
+        extensions=extensions,
     )
 
 
@@ -211,7 +222,8 @@ def _template_arg_source(source: Reader) -> SecretKeyRef | FieldRef | None:
         return SecretKeyRef(name=secret.text("name", required=True), key=secret.text("key", required=True))
     if source.has("fieldRef"):
         return _field_ref(source)
-    source.fail("empty", "secretKeyRef or fieldRef")
+    if not source.value:
+        source.fail("empty", "secretKeyRef or fieldRef")
     return None
 
 
@@ -241,7 +253,8 @@ def _check_metrics(reader: Reader, metrics: tuple[MetricTemplate, ...]) -> None:
     for index, metric in enumerate(metrics):
         if metric.name and any(other.name == metric.name for other in metrics[:index]):
             reader.fail("a second metric of this name", "a name of its own", "metrics", index, "name")
-        if not metric.success_condition and not metric.failure_condition:
+        judged = isinstance(metric.provider, OtherProvider) and metric.provider.kind in _JUDGE_THEMSELVES
+        if not metric.success_condition and not metric.failure_condition and not judged:
             reader.warn("without a condition every measurement that arrives is a success", "metrics", index)
         numbers = (metric.interval, metric.initial_delay, metric.count, metric.failure_limit)
         limits = (metric.inconclusive_limit, metric.consecutive_error_limit, metric.consecutive_success_limit)
@@ -253,6 +266,20 @@ def _check_metrics(reader: Reader, metrics: tuple[MetricTemplate, ...]) -> None:
             # Argo takes the template and ends each run of it with an Error, so this is no refusal.
             reader.warn(f"every run of this ends in Error: Analysis spec invalid: {error}", "metrics", index)
     note_foreign_tags(reader.place(), reader.report)
+
+
+def _check_queries(
+    reader: Reader, metrics: tuple[MetricTemplate, ...], args: tuple[TemplateArg, ...], extensions: Extensions
+) -> None:
+    """Parse every query, with the values that arguments have by default."""
+    values = {f"args.{arg.name}": arg.value for arg in args if arg.value is not None}
+    for index, metric in enumerate(metrics):
+        if isinstance(metric.provider, PrometheusProvider) and metric.provider.query:
+            place = reader.place("spec", "metrics", index, "provider", "prometheus", "query")
+            check_query(metric.provider.query, place, reader.report, values)
+    for name, query in extensions.requests_queries.items():
+        place = reader.place("metadata", "annotations", f"{PREFIX}requests.{name}")
+        check_query(query, place, reader.report, values)
 
 
 def note_undeclared(spec: Place, declared: set[str], report: Report) -> None:

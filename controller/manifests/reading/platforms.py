@@ -82,10 +82,8 @@ def _ingress_backend(host: str, path: str, backend: dict[str, Any]) -> IngressBa
     service = backend.get("service")
     if isinstance(service, dict):
         port = service.get("port")
-        number = (port.get("number") or port.get("name")) if isinstance(port, dict) else None
-        return IngressBackend(
-            host=host, path=path, service=str(service.get("name") or ""), port=_number_or_name(number)
-        )
+        number = _number_or_name(port.get("number") or port.get("name")) if isinstance(port, dict) else None
+        return IngressBackend(host=host, path=path, service=str(service.get("name") or ""), port=number)
     name = backend.get("serviceName")
     port = _number_or_name(backend.get("servicePort"))
     return IngressBackend(host=host, path=path, service=name if isinstance(name, str) else "", port=port)
@@ -151,10 +149,15 @@ def _resource_target(metric: Reader) -> ResourceTarget | None:
     if inner is None:
         metric.warn("only resource metrics of an autoscaler are modelled; this one is ignored", "type")
         return None
+    name = inner.text("name", required=True)
+    if inner.has("targetAverageUtilization"):  # autoscaling/v2beta1
+        return ResourceTarget(
+            resource=name, utilization_percent=inner.maybe_integer("targetAverageUtilization", minimum=1)
+        )
     target = inner.child("target", "", required=True)
     average = None if target is None else target.value.get("averageValue")
     return ResourceTarget(
-        resource=inner.text("name", required=True),
+        resource=name,
         utilization_percent=None if target is None else target.maybe_integer("averageUtilization", minimum=1),
         average_value="" if average is None else str(average),
     )

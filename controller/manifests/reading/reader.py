@@ -121,7 +121,8 @@ class Reader:
             self.fail("in the wrong place", f"to stand at {home}", name)
             return
         meant = meant or nearest(name, list(block.fields))
-        offered = f"to be spelled {meant}" if meant else f"one of: {', '.join(sorted(block.fields))}"
+        taken = sorted(set(block.fields) - set(block.named(Treatment.REFUSED)))
+        offered = f"to be spelled {meant}" if meant else f"one of: {', '.join(taken)}"
         self.fail("an unknown field", offered if block.fields else "to be taken out", name)
 
     # ---- fields

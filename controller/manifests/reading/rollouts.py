@@ -39,6 +39,7 @@ def read_rollout(reader: Reader) -> Rollout | None:
     spec = reader.child("spec", "rollout", required=True)
     if spec is None:
         return None
+    _check_one_strategy(spec)
     missing = [name for name in ("selector", "template", "strategy") if not spec.has(name)]
     if not spec.has("workloadRef") and _is_fragment(spec, missing):
         reader.fail(f"a kustomize patch or base (it has no {' and no '.join(missing)})", _RENDER)
@@ -92,6 +93,12 @@ def _is_fragment(spec: Reader, missing: list[str]) -> bool:
     return missing == ["selector"] and not inner
 
 
+def _check_one_strategy(spec: Reader) -> None:
+    strategy = spec.value.get("strategy")
+    if isinstance(strategy, dict) and strategy.get("canary") is not None and strategy.get("blueGreen") is not None:
+        spec.fail("canary and blueGreen together", "one strategy", "strategy")
+
+
 def _workload_ref(spec: Reader) -> WorkloadRef | None:
     reader = spec.child("workloadRef", "workloadRef")
     if reader is None:
@@ -125,11 +132,10 @@ def _strategy(spec: Reader) -> CanaryStrategy | None:
         if not spec.has("strategy"):
             spec.fail("missing", "a canary block (if this is a kustomize base, render it first)", "strategy")
         return None
-    if reader.has("blueGreen") and reader.has("canary"):
-        reader.fail("canary and blueGreen together", "one strategy")
+    if reader.has("blueGreen"):
         return None
     if not isinstance(reader.value.get("canary"), dict):
-        if not reader.has("blueGreen") and not reader.value.keys() - {"canary", "blueGreen"}:
+        if not reader.value.keys() - {"canary", "blueGreen"}:
             reader.fail("without canary", "a canary block, which may be empty: canary: {}")
         elif reader.has("canary"):
             reader.child("canary", "canary")

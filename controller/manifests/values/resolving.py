@@ -243,7 +243,7 @@ def resolve(spec: AnalysisSpec) -> ResolvedAnalysis:
     filled = [fill(metric, values) for metric in spec.metrics]
     try:
         metrics = tuple(
-            settle(metric, spec.evidence.get(metric.name, EvidenceRules()), index, filled)
+            settle(metric, _filled_rules(spec.evidence.get(metric.name), values), index, filled)
             for index, metric in enumerate(filled)
         )
         if not metrics:
@@ -256,6 +256,14 @@ def resolve(spec: AnalysisSpec) -> ResolvedAnalysis:
     except ResolutionError as error:
         raise ResolutionError(f"Analysis spec invalid: {error}") from error
     return ResolvedAnalysis(metrics=metrics, dry_run=frozenset(dry_run), retention=FrozenMap(retention))
+
+
+def _filled_rules(rules: EvidenceRules | None, values: Mapping[str, str]) -> EvidenceRules:
+    """Return a metric's evidence rules; the query that counts requests may hold arguments, too."""
+    if rules is None or rules.requests_query is None:
+        return rules or EvidenceRules()
+    query = _TAG.sub(lambda tag: values.get(tag[1].strip(), tag[0]), rules.requests_query)
+    return replace(rules, requests_query=query)
 
 
 def _matching(rules: Sequence[tuple[str, int]], names: Sequence[str], what: str) -> dict[str, int]:
