@@ -15,6 +15,28 @@ is not evaluated here raises `UnsupportedCondition`, never a wrong answer. Relie
 measuring, by the model's flock and by the command line.
 """
 
+from controller.core.conditions.condition import (
+    Condition,
+    Json,
+    ResultKind,
+    compile_condition,
+    evaluate,
+    result_from_json,
+)
+from controller.core.conditions.errors import ConditionError, UnsupportedCondition
+from controller.core.conditions.judging import Judgement, judge
 from controller.core.conditions.thresholds import Threshold
 
-__all__ = ["Threshold"]
+__all__ = [
+    "Condition",
+    "ConditionError",
+    "Json",
+    "Judgement",
+    "ResultKind",
+    "Threshold",
+    "UnsupportedCondition",
+    "compile_condition",
+    "evaluate",
+    "judge",
+    "result_from_json",
+]

@@ -1,0 +1,495 @@
+"""The builtins that take values and no closure, over values whose types are known only now."""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+from collections.abc import Callable, Sequence
+from functools import cmp_to_key
+from itertools import pairwise
+
+from controller.core.conditions.errors import ConditionError, UnsupportedCondition
+from controller.core.conditions.frames import Frame
+from controller.core.conditions.numbers import parse_float, parse_int, rounded, to_int, wrapped
+from controller.core.conditions.objects import (
+    AnyMap,
+    Floats,
+    Ints,
+    NilArray,
+    short_type,
+    text_of,
+    type_name,
+)
+from controller.core.conditions.operations import as_index, equal, fetch, is_number, key_of, less, more, must_be_text
+from controller.core.conditions.texts import TEXT_FUNCTIONS
+from controller.core.conditions.times import duration_of, now
+
+Function = Callable[[Frame, list[object]], object]
+
+_EXACT_SORT_MAX = 12  # up to here the original's sort is an insertion sort, and its result known even for NaN
+
+
+def _wrong(name: str, value: object) -> ConditionError:
+    return ConditionError(f"invalid argument for {name} (type {type_name(value)})")
+
+
+def length(value: object) -> int:
+    if isinstance(value, (list, dict, str)):
+        return len(value)
+    raise _wrong("len", value)
+
+
+def absolute(value: object) -> object:
+    if type(value) is float:
+        return -value if value < 0 else value
+    if type(value) is int:
+        return wrapped(-value) if value < 0 else value
+    raise _wrong("abs", value)
+
+
+def _rounding(name: str, round_float: Callable[[float], float]) -> Callable[[object], object]:
+    def apply(value: object) -> object:
+        if type(value) is float:
+            return round_float(value) if math.isfinite(value) else value
+        if type(value) is int:
+            return float(value)
+        raise _wrong(name, value)
+
+    return apply
+
+
+def integer(value: object) -> object:
+    if is_number(value):
+        return as_index(value)
+    if isinstance(value, str):
+        if (number := parse_int(value)) is None:
+            raise ConditionError(f"invalid operation: int({value})")
+        return number
+    raise ConditionError(f"invalid operation: int({type_name(value)})")
+
+
+def floating(value: object) -> object:
+    if type(value) is float:
+        return value
+    if type(value) is int:
+        return float(value)
+    if isinstance(value, str):
+        if (number := parse_float(value)) is None:
+            raise ConditionError(f"invalid operation: float({value})")
+        return number
+    raise ConditionError(f"invalid operation: float({type_name(value)})")
+
+
+# -- numbers of arrays
+
+
+def _numbers(name: str, value: object, found: list[int | float]) -> None:
+    """Append the numbers in a value, in nested arrays too."""
+    if type(value) is int or type(value) is float:
+        found.append(value)
+    elif isinstance(value, list):
+        for item in value:
+            _numbers(name, item, found)
+    else:
+        raise _wrong(name, value)
+
+
+def _extreme(name: str, is_beaten: Callable[[object, object], object]) -> Function:
+    def apply(frame: Frame, arguments: list[object]) -> object:
+        best: object = None
+        for argument in arguments:
+            if not isinstance(argument, list) and not is_number(argument):
+                if len(arguments) == 1:
+                    return argument
+                raise _wrong(name, argument)
+            # The best of a typed array is found before it is compared with what came earlier: a NaN in front
+            # is beaten by nothing, so the order matters.
+            candidates: Sequence[object]
+            if isinstance(argument, (Floats, Ints)):
+                candidates = () if not argument else (_best(argument, is_beaten),)
+            else:
+                candidates = _candidates(name, argument, is_beaten)
+            for candidate in candidates:
+                if best is None or is_beaten(best, candidate):
+                    best = candidate
+        return best
+
+    return apply
+
+
+def _best(values: Sequence[object], is_beaten: Callable[[object, object], object]) -> object:
+    best = values[0]
+    for value in values[1:]:
+        if is_beaten(best, value):
+            best = value
+    return best
+
+
+def _candidates(name: str, value: object, is_beaten: Callable[[object, object], object]) -> list[object]:
+    if not isinstance(value, list):
+        return [value]
+    found: list[object] = []
+    for item in value:
+        if is_number(item):
+            found.append(item)
+        elif isinstance(item, list):
+            inner = _candidates(name, item, is_beaten)
+            if inner:
+                found.append(_best(inner, is_beaten))
+        else:
+            raise _wrong(name, item)
+    return found
+
+
+def _mean(frame: Frame, arguments: list[object]) -> object:
+    found: list[int | float] = []
+    for argument in arguments:
+        _numbers("mean", argument, found)
+    total = 0.0
+    for number in found:
+        total += number
+    return total / len(found) if found else 0.0
+
+
+def _median(frame: Frame, arguments: list[object]) -> object:
+    found: list[int | float] = []
+    for argument in arguments:
+        _numbers("median", argument, found)
+    values = sorted((float(number) for number in found), key=lambda v: (v == v, v))  # NaN first
+    middle = len(values) // 2
+    if not values:
+        return 0.0
+    if len(values) % 2:
+        return values[middle]
+    return (values[middle - 1] + values[middle]) / 2
+
+
+# -- arrays and maps
+
+
+def _array(what: str, value: object) -> list[object]:
+    if isinstance(value, list):
+        return value
+    raise ConditionError(f"cannot {what} {_kind(value)}")
+
+
+def _kind(value: object) -> str:
+    return {"<nil>": "invalid", "map[string]interface {}": "map"}.get(type_name(value), type_name(value))
+
+
+def first(frame: Frame, arguments: list[object]) -> object:
+    return _end(arguments[0], 0)
+
+
+def last(frame: Frame, arguments: list[object]) -> object:
+    return _end(arguments[0], -1)
+
+
+def _end(value: object, index: int) -> object:
+    """Return an element, or nil where taking it would be an error."""
+    try:
+        return fetch(value, index)
+    except UnsupportedCondition:
+        raise
+    except ConditionError:
+        return None
+
+
+def get(frame: Frame, arguments: list[object]) -> object:
+    base, place = arguments
+    if isinstance(base, list):
+        index = as_index(place)
+        if index < 0:
+            index += len(base)
+        return base[index] if 0 <= index < len(base) else None
+    if isinstance(base, dict):
+        return base.get(key_of(base, place))
+    if base is None or is_number(base) or isinstance(base, bool):
+        return None
+    raise UnsupportedCondition(f"get of a {type_name(base)}")
+
+
+def _take(frame: Frame, arguments: list[object]) -> object:
+    base, count = _array("take from", arguments[0]), arguments[1]
+    if type(count) is not int:
+        raise ConditionError(f"cannot take {_kind(count)} elements")
+    if count < 0:
+        raise ConditionError("reflect.Value.Slice: slice index out of bounds")
+    return type(base)(base[:count])
+
+
+def _map_of(what: str, value: object) -> dict[object, object]:
+    if isinstance(value, dict):
+        return value
+    raise ConditionError(f"cannot {what} {_kind(value)}")
+
+
+def _keys(frame: Frame, arguments: list[object]) -> object:
+    return list(_map_of("get keys from", arguments[0]))
+
+
+def _values(frame: Frame, arguments: list[object]) -> object:
+    return list(_map_of("get values from", arguments[0]).values())
+
+
+def _to_pairs(frame: Frame, arguments: list[object]) -> object:
+    return [[key, value] for key, value in _map_of("transform", arguments[0]).items()]
+
+
+def _from_pairs(frame: Frame, arguments: list[object]) -> object:
+    made = AnyMap()
+    for pair in _array("transform", arguments[0]):
+        if not isinstance(pair, list):
+            raise ConditionError(f"invalid pair {text_of(pair)}")
+        if len(pair) != 2:
+            raise ConditionError(f"invalid pair length {text_of(pair)}")
+        if not isinstance(pair[0], str):
+            raise UnsupportedCondition("a map whose keys are not strings")
+        made[pair[0]] = pair[1]
+    return made
+
+
+def _reverse(frame: Frame, arguments: list[object]) -> object:
+    items = _array("reverse", arguments[0])
+    frame.grow(len(items))
+    return items[::-1] if type(items) is list else list(reversed(items))
+
+
+def _uniq(frame: Frame, arguments: list[object]) -> object:
+    kept: list[object] = []
+    for item in _array("uniq", arguments[0]):
+        frame.turn(1 + len(kept))
+        if not any(equal(item, other) for other in kept):
+            kept.append(item)
+    return kept
+
+
+def _concat(frame: Frame, arguments: list[object]) -> object:
+    joined: list[object] = []
+    for argument in arguments:
+        joined.extend(_array("concat", argument))
+    frame.grow(len(joined))
+    return joined or NilArray()
+
+
+def _flatten(frame: Frame, arguments: list[object]) -> object:
+    flat: list[object] = []
+    waiting: list[object] = list(reversed(_array("flatten", arguments[0])))
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, list):
+            waiting.extend(reversed(item))
+        else:
+            flat.append(item)
+    frame.grow(len(flat))
+    return flat
+
+
+def order_of(value: object, wrong: str) -> bool:
+    """Return whether an order is descending."""
+    if value == "asc" and isinstance(value, str):
+        return False
+    if value == "desc" and isinstance(value, str):
+        return True
+    raise ConditionError(wrong)
+
+
+def sort_by_keys(items: Sequence[object], keys: Sequence[object], *, descending: bool) -> list[object]:
+    """Return the items in the order of their keys, as the original's sort leaves them."""
+    is_before = (lambda a, b: less(b, a)) if descending else less
+    if len(items) <= _EXACT_SORT_MAX:
+        return _insertion_sorted(items, keys, is_before)
+    if any(isinstance(key, float) and key != key for key in keys):
+        raise UnsupportedCondition(f"sorting more than {_EXACT_SORT_MAX} items with NaN among them")
+
+    def compare(a: int, b: int) -> int:
+        return -1 if is_before(keys[a], keys[b]) else int(bool(is_before(keys[b], keys[a])))
+
+    order = sorted(range(len(items)), key=cmp_to_key(compare))
+    distinct = items is keys or all(is_before(keys[a], keys[b]) for a, b in pairwise(order))
+    if not distinct:
+        raise UnsupportedCondition(f"sorting more than {_EXACT_SORT_MAX} items by keys that are equal")
+    return [items[i] for i in order]
+
+
+def _insertion_sorted(
+    items: Sequence[object], keys: Sequence[object], is_before: Callable[[object, object], object]
+) -> list[object]:
+    pairs = list(zip(keys, items, strict=True))
+    for end in range(1, len(pairs)):
+        at = end
+        while at > 0 and is_before(pairs[at][0], pairs[at - 1][0]):
+            pairs[at], pairs[at - 1] = pairs[at - 1], pairs[at]
+            at -= 1
+    return [item for _, item in pairs]
+
+
+def _sort(frame: Frame, arguments: list[object]) -> object:
+    items = arguments[0] if isinstance(arguments[0], list) else []
+    descending = False
+    if len(arguments) == 2:
+        order = arguments[1]
+        if not isinstance(order, str):
+            raise ConditionError(f"sort order argument must be a string (got {type_name(order)})")
+        descending = order_of(order, f"invalid order {order}, expected asc or desc")
+    frame.grow(len(items))
+    frame.turn(len(items))
+    return sort_by_keys(items, items, descending=descending)
+
+
+# -- encodings
+
+
+def _from_json(frame: Frame, arguments: list[object]) -> object:
+    try:
+        return json.loads(
+            must_be_text(arguments[0]), parse_int=_json_float, parse_float=_json_float, parse_constant=_no_constant
+        )
+    except (ValueError, RecursionError) as error:
+        raise ConditionError(f"invalid JSON: {error}") from None
+
+
+def _json_float(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError(f"number {text} is too large")
+    return number
+
+
+def _no_constant(name: str) -> float:
+    raise ValueError(f"{name} is no JSON")
+
+
+def _to_base64(frame: Frame, arguments: list[object]) -> object:
+    return base64.b64encode(must_be_text(arguments[0]).encode()).decode()
+
+
+def _from_base64(frame: Frame, arguments: list[object]) -> object:
+    text = must_be_text(arguments[0]).replace("\n", "").replace("\r", "")
+    try:
+        return base64.b64decode(text, validate=True).decode()
+    except ValueError:
+        raise ConditionError("illegal base64 data") from None
+
+
+# -- bits
+
+
+def _bits(name: str, apply: Callable[[int, int], int]) -> Function:
+    def bit(frame: Frame, arguments: list[object]) -> object:
+        numbers = [_bit_operand(name, argument) for argument in arguments]
+        return wrapped(apply(*numbers))
+
+    return bit
+
+
+def _bit_operand(name: str, value: object) -> int:
+    if type(value) is int:
+        return value
+    raise ConditionError(f"cannot use {type_name(value)} as argument (type int) to call {name}")
+
+
+def _shift(count: int) -> int:
+    if count < 0:
+        raise ConditionError(f"invalid operation: negative shift count {count} (type int)")
+    return min(count, 64)
+
+
+def _of_one(apply: Callable[[object], object]) -> Function:
+    return lambda frame, arguments: apply(arguments[0])
+
+
+def _unsupported(name: str) -> Function:
+    def refuse(frame: Frame, arguments: list[object]) -> object:
+        raise UnsupportedCondition(name)
+
+    return refuse
+
+
+FUNCTIONS: dict[str, Function] = {
+    "len": _of_one(length),
+    "type": _of_one(short_type),
+    "abs": _of_one(absolute),
+    "ceil": _of_one(_rounding("ceil", lambda v: math.copysign(float(math.ceil(v)), v))),
+    "floor": _of_one(_rounding("floor", lambda v: math.copysign(float(math.floor(v)), v))),
+    "round": _of_one(_rounding("round", rounded)),
+    "int": _of_one(integer),
+    "float": _of_one(floating),
+    "string": _of_one(text_of),
+    "max": _extreme("max", less),
+    "min": _extreme("min", more),
+    "mean": _mean,
+    "median": _median,
+    "first": first,
+    "last": last,
+    "get": get,
+    "take": _take,
+    "keys": _keys,
+    "values": _values,
+    "toPairs": _to_pairs,
+    "fromPairs": _from_pairs,
+    "reverse": _reverse,
+    "uniq": _uniq,
+    "concat": _concat,
+    "flatten": _flatten,
+    "sort": _sort,
+    "fromJSON": _from_json,
+    "toJSON": _unsupported("toJSON"),
+    "toBase64": _to_base64,
+    "fromBase64": _from_base64,
+    "duration": _of_one(duration_of),
+    "now": now,
+    "date": _unsupported("date"),
+    "timezone": _unsupported("timezone"),
+    "bitand": _bits("bitand", lambda a, b: a & b),
+    "bitor": _bits("bitor", lambda a, b: a | b),
+    "bitxor": _bits("bitxor", lambda a, b: a ^ b),
+    "bitnand": _bits("bitnand", lambda a, b: a & ~b),
+    "bitshl": _bits("bitshl", lambda a, b: a << _shift(b)),
+    "bitshr": _bits("bitshr", lambda a, b: a >> _shift(b)),
+    "bitushr": _bits("bitushr", lambda a, b: (a % (1 << 64)) >> _shift(b)),
+    "bitnot": _bits("bitnot", lambda a: ~a),  # type: ignore[arg-type, misc]
+    **TEXT_FUNCTIONS,
+}
+
+
+# -- the functions that Argo Rollouts adds
+
+
+def as_int(value: object) -> int:
+    if type(value) is float:
+        return to_int(value)
+    if type(value) is int:
+        return value
+    if isinstance(value, str):
+        if (number := parse_int(value)) is None:
+            raise ConditionError(f'strconv.ParseInt: parsing "{value}": invalid syntax')
+        return number
+    raise ConditionError(f"asInt() not supported on {type_name(value)} {_shown(value)}")
+
+
+def as_floating(value: object) -> float:
+    if type(value) is float:
+        return value
+    if type(value) is int:
+        return float(value)
+    if isinstance(value, str):
+        if (number := parse_float(value)) is None:
+            raise ConditionError(f'strconv.ParseFloat: parsing "{value}": invalid syntax')
+        return number
+    raise ConditionError(f"asFloat() not supported on {type_name(value)} {_shown(value)}")
+
+
+def _shown(value: object) -> str:
+    try:
+        return text_of(value)
+    except UnsupportedCondition:
+        return "…"
+
+
+def must_be_float(value: object) -> float:
+    if type(value) is float:
+        return value
+    shown = "nil" if value is None else type_name(value)
+    raise ConditionError(f"interface conversion: interface {{}} is {shown}, not float64")
