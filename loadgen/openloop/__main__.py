@@ -7,10 +7,7 @@ was sent. 3: the generator broke; what was recorded up to then is there, without
 from __future__ import annotations
 
 import argparse
-import ctypes
 import gc
-import os
-import signal
 import sys
 from pathlib import Path
 
@@ -20,11 +17,9 @@ from loadgen.openloop.plan import Plan
 from loadgen.openloop.records import PLAN
 from loadgen.openloop.safety import UnsafeTargetError, loopback_target
 
-_PR_SET_PDEATHSIG = 1
-
 
 def main() -> int:
-    """Check the plan, tie this process to its parent, and play."""
+    """Check the plan and play it."""
     parser = argparse.ArgumentParser(prog="python -m loadgen.openloop", description=__doc__)
     parser.add_argument("directory", type=Path, help="where plan.json is, and where records go")
     parser.add_argument("--parent", type=int, metavar="PID", help="end when this process is gone")
@@ -37,8 +32,6 @@ def main() -> int:
         return _refuse(f"{options.directory / PLAN}: {error}")
     if refusal := plan.refusal():
         return _refuse(refusal)
-    if options.parent is not None:
-        _end_with(options.parent)
     # Locust replaces sockets, threads and signals everywhere, so it is imported here, last, and nowhere else.
     from loadgen.openloop.generator import run
 
@@ -54,21 +47,6 @@ def main() -> int:
 def _refuse(why: str) -> int:
     sys.stderr.write(why + "\n")
     return 2
-
-
-def _end_with(parent_pid: int) -> None:
-    """Have the kernel wake this process when its parent is gone.
-
-    The kernel's signal also comes when only the parent's thread ended that had started this process, so it
-    must not be one that ends it: it merely interrupts a sleep, and the watch on the parent's number decides.
-    """
-    signal.signal(
-        signal.SIGHUP, lambda *_: None if os.getppid() == parent_pid else os.kill(os.getpid(), signal.SIGTERM)
-    )
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGHUP, 0, 0, 0)
-    if os.getppid() != parent_pid:
-        sys.exit(0)  # it went before this process could ask
 
 
 if __name__ == "__main__":

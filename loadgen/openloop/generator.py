@@ -376,6 +376,7 @@ def _wait_for_begin_s(plan: Plan) -> float:
 
 
 def _watch_parent(conductor: Conductor, parent_pid: int) -> None:
+    # Not the kernel's parent-death signal: it also comes when only the thread ended that started this process.
     while os.getppid() == parent_pid:
         gevent.sleep(0.2)
     conductor.stop("whoever started it is gone")

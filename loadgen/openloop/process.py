@@ -128,7 +128,7 @@ class _Watch:
             due=self.beat.get("due", 0),
             sent=self.beat.get("sent", 0),
             dropped=self.beat.get("dropped", 0),
-            in_flight=self.beat.get("in_flight", 0),
+            in_flight=0 if self.ended else self.beat.get("in_flight", 0),
             seen=seen,
             cpu_share=self.beat.get("cpu", 0.0),
             ended=self.ended,

@@ -20,6 +20,9 @@ from loadgen.traffic.rates import Change, RateCurve
 RPS_MAX = 100_000.0
 """No schema accepts more; what one machine can send is a limit of the generator."""
 
+ROUTES_MAX = 1_000
+"""More kinds of request than this are recorded traffic, not a mix that somebody wrote down."""
+
 DIURNAL_PIECES = 96
 """A day's curve is 96 straight pieces (15 minutes each of 24 h): within 0.06 % of the swing from a cosine."""
 
@@ -103,11 +106,13 @@ class Step(_Value):
     """`rps` until the first level, then each level from its instant on."""
 
     kind: Literal["step"] = "step"
-    levels: Annotated[tuple[Level, ...], Field(min_length=1)]
+    levels: tuple[Level, ...]
 
     @field_validator("levels")
     @classmethod
     def _in_order(cls, levels: tuple[Level, ...]) -> tuple[Level, ...]:
+        if not levels:
+            raise ValueError("a step needs one level at least, as in {at_s: 60, rps: 50}")
         for earlier, later in pairwise(levels):
             if later.at_s <= earlier.at_s:
                 raise ValueError(f"levels are in order of time; {later.at_s:g} s comes after {earlier.at_s:g} s")
@@ -168,9 +173,17 @@ class Traffic(_Value):
 
     rps: Rps
     shape: Shape = Constant()
-    routes: Annotated[tuple[Route, ...], Field(min_length=1, max_length=1000)] = (Route(path="/"),)
+    routes: tuple[Route, ...] = (Route(path="/"),)
     arrivals: Literal["poisson", "even"] = "poisson"
     seed: Annotated[int, Field(strict=True, ge=0)] = 1
+
+    @field_validator("routes")
+    @classmethod
+    def _something_to_ask_for(cls, routes: tuple[Route, ...]) -> tuple[Route, ...]:
+        # Not by min_length: pydantic would also complain of the length when a route is wrong.
+        if not 1 <= len(routes) <= ROUTES_MAX:
+            raise ValueError(f"there are {len(routes)} routes; it needs 1 to {ROUTES_MAX:,}")
+        return routes
 
     @field_validator("shape", mode="before")
     @classmethod
