@@ -323,7 +323,7 @@ class _Builder:
                     filled = fill(metric, values)
                 except ResolutionError:
                     continue  # told above, at the tag itself
-                if self._is_endless(filled, index):
+                if self._is_endless(filled) and not self._has_faulty_count(own, index, metric):
                     found = "without end (interval without count)"
                     if isinstance(metric.count, str) and "{{" in metric.count:
                         found = "without end while its argument has no default: Argo checks templates of a step alone"
@@ -334,7 +334,13 @@ class _Builder:
                     )
 
     @staticmethod
-    def _is_endless(metric: MetricTemplate, index: int) -> bool:
+    def _has_faulty_count(template: Place, index: int, metric: MetricTemplate) -> bool:
+        """Tell a count that is wrong, and was told as such, from one that is not there."""
+        metrics = template.document.value["spec"]["metrics"]
+        return metric.count is None and metrics[index].get("count") is not None
+
+    @staticmethod
+    def _is_endless(metric: MetricTemplate) -> bool:
         if metric.count is not None:
             try:
                 return bool(metric.interval) and int(metric.count) == 0
