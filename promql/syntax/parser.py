@@ -7,27 +7,22 @@ afterwards.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field, replace
 
 from promql.syntax.checks import check
 from promql.syntax.errors import PromQLSyntaxError
-from promql.syntax.tokens import Kind, Token, Tokenizer
+from promql.syntax.pieces import TokenReader, span_of
+from promql.syntax.tokens import Kind, Token
 from promql.syntax.tree import (
-    METRIC_NAME,
     PLAIN_MATCHING,
     Aggregate,
     AggregateOp,
-    At,
-    AtBound,
     Binary,
     BinaryOp,
     Call,
     Expr,
     Group,
-    Matcher,
     Matching,
-    MatchOp,
     MatrixSelector,
     NumberLiteral,
     Paren,
@@ -49,9 +44,6 @@ NESTING_MAX = 500
 _AGGREGATES = {op.value: op for op in AggregateOp}
 _EXPERIMENTAL_AGGREGATES = frozenset(("limitk", "limit_ratio"))
 _OPERATORS = {op.value: op for op in BinaryOp}
-_MATCH_OPS = {op.value: op for op in MatchOp}
-_TIMESTAMP_MAX = float(2**63)
-_DURATION_MAX_S = 2**63 / 1e9
 
 
 def parse(text: str) -> Expr:
@@ -95,12 +87,9 @@ class _Frame:
     operators: list[_Operator] = field(default_factory=list)
 
 
-class _Parser:
+class _Parser(TokenReader):
     def __init__(self, text: str) -> None:
-        self.text = text
-        self.tokens = Tokenizer(text)
-        self.token = self.tokens.next()
-        self.last_end = 0
+        super().__init__(text)
         self.frames = [_Frame(self.token)]
 
     # The two states: an operand must come, or an operator may come.
@@ -130,11 +119,11 @@ class _Parser:
             if token.kind in (Kind.NUMBER, Kind.DURATION):
                 self.advance()
                 is_duration = token.kind is Kind.DURATION
-                self.push(NumberLiteral(token.number, _span(token), as_duration=is_duration))
+                self.push(NumberLiteral(token.number, span_of(token), as_duration=is_duration))
                 return
             if token.kind is Kind.STRING:
                 self.advance()
-                self.push(StringLiteral(token.string, _span(token)))
+                self.push(StringLiteral(token.string, span_of(token)))
                 return
             if token.kind is Kind.WORD:
                 if self.read_word():
@@ -344,33 +333,6 @@ class _Parser:
         if message:
             raise PromQLSyntaxError(self.text, opening.start, closing.end, message)
 
-    def duration(self, expected: str, *, positive: bool = False) -> float:
-        """Read a signed duration; return it in seconds, cut to whole milliseconds as Prometheus does."""
-        start = self.token.start
-        sign = 1
-        while self.is_symbol("+") or self.is_symbol("-"):
-            sign = -sign if self.advance().text == "-" else sign
-        token = self.token
-        if token.kind not in (Kind.NUMBER, Kind.DURATION):
-            if self.is_symbol("(") or (token.kind is Kind.WORD and self.followed_by_parenthesis()):
-                message = "duration expressions are experimental in Prometheus and not known here"
-                raise self.error_at(token, message)
-            raise self.unexpected(expected)
-        self.advance()
-        seconds = sign * token.number
-        if math.isnan(seconds) or abs(seconds) > _DURATION_MAX_S:
-            raise PromQLSyntaxError(self.text, start, token.end, "this duration is out of range (292 years)")
-        seconds = math.trunc(round(seconds * 1e9) / 1_000_000) / 1000 if seconds % 1 else seconds
-        if positive and seconds <= 0:
-            raise PromQLSyntaxError(self.text, start, token.end, "a duration of at least 1ms belongs here")
-        if positive and self.is_arithmetic():
-            message = "duration expressions are experimental in Prometheus and not known here"
-            raise self.error_at(self.token, message)
-        return seconds
-
-    def is_arithmetic(self) -> bool:
-        return self.token.kind is Kind.SYMBOL and self.token.text in ("+", "-", "*", "/", "%", "^")
-
     def set_offset(self, token: Token) -> None:
         expr, depth = self.frame.operands.pop()
         offset_s = self.duration("a duration such as 5m")
@@ -400,129 +362,9 @@ class _Parser:
         else:
             self.push(replace(inner, at=at, span=span), depth)
 
-    def at_value(self) -> At:
-        if self.token.keyword in ("start", "end"):
-            bound = AtBound(self.advance().keyword)
-            for bracket in ("(", ")"):
-                if not self.is_symbol(bracket):
-                    raise self.unexpected(f'"{bracket}" of {bound}()')
-                self.advance()
-            return bound
-        start = self.token.start
-        sign = -1.0 if self.is_symbol("-") else 1.0
-        if self.is_symbol("-") or self.is_symbol("+"):
-            self.advance()
-        if self.token.kind not in (Kind.NUMBER, Kind.DURATION):
-            raise self.unexpected("a time in unix seconds, start() or end()")
-        token = self.advance()
-        time_s = sign * token.number
-        if math.isnan(time_s) or abs(time_s) >= _TIMESTAMP_MAX:
-            raise PromQLSyntaxError(self.text, start, token.end, "this time is out of range")
-        return round(time_s, 3)
-
-    # Selectors and lists of labels.
-
-    def selector(self, name: Token | None) -> VectorSelector:
-        matchers: list[Matcher] = []
-        start = self.token.start
-        if name is not None:
-            start = name.start
-            matchers.append(Matcher(METRIC_NAME, MatchOp.EQUAL, name.text, _span(name)))
-        if self.is_symbol("{"):
-            self.advance()
-            while not self.is_symbol("}"):
-                matchers.append(self.matcher())
-                if self.is_symbol(","):
-                    self.advance()
-                elif not self.is_symbol("}"):
-                    raise self.unexpected('"," or "}"')
-            self.advance()
-        if name is not None:
-            for matcher in matchers[1:]:
-                if matcher.name == METRIC_NAME:
-                    message = f'the metric name is set twice, "{name.text}" stands before the braces'
-                    raise PromQLSyntaxError(self.text, matcher.span.start, matcher.span.end, message)
-        return VectorSelector(tuple(matchers), span=Span(start, self.last_end))
-
-    def matcher(self) -> Matcher:
-        label = self.token
-        if label.kind not in (Kind.WORD, Kind.STRING):
-            raise self.unexpected('a label or "}"')
-        self.advance()
-        name = label.string if label.kind is Kind.STRING else label.text
-        op = _MATCH_OPS.get(self.token.text) if self.token.kind is Kind.SYMBOL else None
-        if op is None:
-            if label.kind is Kind.STRING:
-                return Matcher(METRIC_NAME, MatchOp.EQUAL, name, _span(label))
-            raise self.unexpected("one of = != =~ !~")
-        self.advance()
-        if self.token.kind is not Kind.STRING:
-            raise self.unexpected("a string in quotes")
-        value = self.advance()
-        return Matcher(name, op, value.string, Span(label.start, value.end))
-
-    def grouping_modifier(self) -> tuple[bool, tuple[str, ...]] | None:
-        if self.token.keyword not in ("by", "without"):
-            return None
-        return (self.advance().keyword == "without", self.labels())
-
-    def labels(self) -> tuple[str, ...]:
-        """Read a list of labels in parentheses."""
-        if not self.is_symbol("("):
-            raise self.unexpected('"(" and labels')
-        self.advance()
-        labels: list[str] = []
-        while not self.is_symbol(")"):
-            token = self.token
-            name = token.string if token.kind is Kind.STRING else token.text
-            if token.kind not in (Kind.WORD, Kind.STRING) or token.keyword == "without":
-                raise self.unexpected('a label or ")"')
-            if not name or any("\ud800" <= character <= "\udfff" for character in name):
-                raise self.error_at(token, f"{token.describe()} is no label name")
-            labels.append(name)
-            self.advance()
-            if self.is_symbol(","):
-                self.advance()
-            elif not self.is_symbol(")"):
-                raise self.unexpected('"," or ")"')
-        self.advance()
-        return tuple(labels)
-
-    # Tokens.
-
     @property
     def frame(self) -> _Frame:
         return self.frames[-1]
-
-    def advance(self) -> Token:
-        """Return the current token and go on to the next."""
-        token = self.token
-        self.last_end = token.end
-        self.token = self.tokens.next()
-        return token
-
-    def at_end(self) -> bool:
-        return self.token.kind is Kind.END
-
-    def is_symbol(self, text: str) -> bool:
-        return self.token.kind is Kind.SYMBOL and self.token.text == text
-
-    def is_keyword(self, keyword: str) -> bool:
-        return self.token.keyword == keyword
-
-    def followed_by_parenthesis(self) -> bool:
-        return self.text[self.token.end :].lstrip(" \t\r\n").startswith("(")
-
-    def error_at(self, token: Token, message: str) -> PromQLSyntaxError:
-        return PromQLSyntaxError(self.text, token.start, token.end, message)
-
-    def unexpected(self, expected: str, note: str = "") -> PromQLSyntaxError:
-        message = f"unexpected {self.token.describe()}, expected {expected}" + (f"; {note}" if note else "")
-        return self.error_at(self.token, message)
-
-
-def _span(token: Token) -> Span:
-    return Span(token.start, token.end)
 
 
 def _signed(op: UnaryOp, expr: Expr, sign: Token) -> Expr:
@@ -542,5 +384,5 @@ def _binary(operator: _Operator, left: Expr, right: Expr) -> Binary:
         operator.matching,
         operator.return_bool,
         Span(left.span.start, right.span.end),
-        _span(operator.token),
+        span_of(operator.token),
     )

@@ -172,13 +172,12 @@ class Tokenizer:
         return Token(Kind.NUMBER, run.group(), start, end, number=value)
 
     def _hex_read_as_exponent(self, written: str, end: int) -> bool:
-        """Prometheus takes an e in a hexadecimal number for an exponent, and misses what must follow one."""
+        """Prometheus takes some e of hexadecimal numbers for an exponent, and misses what must follow one."""
         if written[:2] not in ("0x", "0X"):
             return False
-        after_first_digit = written[2:].removeprefix("_")[1:].lower()
-        if after_first_digit.count("e") > 1:
-            return True
-        return after_first_digit.endswith("e") and self.text[end : end + 1] in ("", "+", "-", ".")
+        rest = written[2:].removeprefix("_")[1:].lower()
+        follows = (rest + self.text[end : end + 1])[1:2]
+        return "_e" in rest or (rest.startswith("e") and follows in ("", "+", "-", ".", "_", "e"))
 
     def _duration_s(self, duration: re.Match[str], start: int) -> float:
         counts = [(digits or "0").lstrip("0") for digits in duration.groups()]
