@@ -221,7 +221,9 @@ def _go_on(look: Look, *, starts_pause: bool) -> Decision:
             draft.step_index = steps if draft.stable_hash == draft.current_hash else 0
         look.rule = look.rule or "aborted"
         return _settle(look, draft, starts_pause=starts_pause)
-    if look.step is not None and step_is_done(look):
+    # Argo lets a step that is done be done in the very decision in which an analysis turns out inconclusive.
+    held = look.pause_added and not look.plan.strict
+    if look.step is not None and not held and step_is_done(look):
         look.rule = f"step done: {describe(look.step)}"
         draft.step_index = (draft.step_index or 0) + 1
         draft.step_run = None

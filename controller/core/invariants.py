@@ -135,12 +135,14 @@ def _no_step_after_failure(now_s: float, snapshot: Snapshot, decision: Decision)
         return
     if after.step_index is None or after.step_index <= before.step_index:
         return
+    strict = plan_of(snapshot.rollout).strict
     for run in _watched(snapshot):
         if run.status.phase in _BAD and not (run.step_index is not None and run.step_index < before.step_index):
             yield Breach(
                 invariant=3,
                 t_s=now_s,
                 sentence=f"step {after.step_index} was reached although {run.name} is {run.status.phase}",
+                parity=strict and run.status.phase is AnalysisPhase.INCONCLUSIVE,
             )
 
 
@@ -183,7 +185,7 @@ def _is_missing(measurement: Measurement) -> bool:
         return True
     if isinstance(value, tuple):
         return any(isnan(number) for number in value)
-    return isnan(value)
+    return isinstance(value, float) and isnan(value)
 
 
 def _abort_only_falls(now_s: float, snapshot: Snapshot, decision: Decision) -> Iterator[Breach]:
@@ -207,6 +209,7 @@ def _abort_only_falls(now_s: float, snapshot: Snapshot, decision: Decision) -> I
             invariant=5,
             t_s=now_s,
             sentence=f"stable can take all traffic and the aborted canary keeps {before.weights.canary}",
+            parity=plan.strict and plan.dynamic,
         )
 
 
@@ -233,6 +236,7 @@ def _abort_comes_first(now_s: float, snapshot: Snapshot, decision: Decision) -> 
             invariant=7,
             t_s=now_s,
             sentence=f"an abort begins with {type(first).__name__} while the canary has {before.weights.canary}",
+            parity=plan.strict and plan.dynamic,
         )
 
 

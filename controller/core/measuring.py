@@ -3,89 +3,99 @@
 Pure. The one way in which an answer becomes a phase, in the cluster, beside local processes and in virtual
 time. `controller.core.conditions` says what the conditions make of the value, `controller.core.evidence`
 whether that may be believed at the number of requests behind it; limits and counters come later, in
-`controller.core.analysis`.
+`controller.core.analysis`. Who asks the provider also asks for the number of requests, at the same instant,
+and says of what shape the query is (`Shape`), because only promql can read it.
 """
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
+from controller.core.conditions import Condition, ConditionError, Json, compile_condition, judge
+from controller.core.evidence import Floor, Shape, weigh
 from controller.core.runs import AnalysisPhase, AnalysisRun, Measurement, Value
-from controller.manifests.values import Metric
+from controller.manifests.values import Metric, canonical_json
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What a provider said: a value, or an error in its place."""
+    """What a provider said: a value, or an error in its place.
+
+    A vector is a tuple of floats, a scalar a float, no answer None; a web provider's JSON is a `Json`.
+    """
 
     started_s: float
     finished_s: float
-    value: Value = None
+    value: object = None
     error: str = ""
-    requests: float | None = None  # what the count query said, asked for the same instant; None: unknown
+    requests: float | None = None  # what the count query said; None: unknown
+    slow_requests: float | None = None  # of a quantile: those slower than the threshold, if they were counted
 
 
-def measure(run: AnalysisRun, metric: str, answer: Answer) -> Measurement:
+def measure(run: AnalysisRun, metric: str, answer: Answer, *, shape: Shape | None = None) -> Measurement:
     """Return the measurement that this answer is."""
-    return measure_metric(run.metric(metric), answer)
+    return measure_metric(run.metric(metric), answer, shape=shape)
 
 
-def measure_metric(metric: Metric, answer: Answer) -> Measurement:
+def measure_metric(metric: Metric, answer: Answer, *, shape: Shape | None = None) -> Measurement:
     """Return the measurement of one metric."""
-    phase, message = _stand_in(metric, answer)
-    return Measurement(
+    if answer.error:
+        phase, reason, message = AnalysisPhase.ERROR, "the provider did not answer", answer.error
+    else:
+        judgement = judge(metric.success_condition, metric.failure_condition, answer.value, now_s=answer.finished_s)
+        phase, reason, message = judgement.phase, judgement.reason, judgement.message
+    weighed = weigh(
         phase=phase,
+        result=answer.value,
+        requests=answer.requests,
+        floor=_floor(metric, shape),
+        rules=metric.evidence,
+        answered=not answer.error,
+        reads=_reads(metric),
+        slow_requests=answer.slow_requests,
+    )
+    return Measurement(
+        phase=weighed.phase,
         started_s=answer.started_s,
         finished_s=answer.finished_s,
-        value=answer.value,
+        value=_kept(answer.value),
         requests=answer.requests,
         message=message,
+        reason=weighed.reason or reason,
     )
 
 
-def _stand_in(metric: Metric, answer: Answer) -> tuple[AnalysisPhase, str]:
-    if answer.error:
-        return AnalysisPhase.ERROR, answer.error
-    try:
-        good = _eval(metric.success_condition, answer.value, "successCondition")
-        bad = _eval(metric.failure_condition, answer.value, "failureCondition")
-    except ValueError as error:
-        return AnalysisPhase.ERROR, str(error)
-    if good is None and bad is None:
-        return AnalysisPhase.SUCCESSFUL, ""
-    if bad is None:
-        bad = not good
-    if good is None:
-        good = not bad
-    if bad:
-        return AnalysisPhase.FAILED, ""
-    return (AnalysisPhase.SUCCESSFUL if good else AnalysisPhase.INCONCLUSIVE), ""
-
-
-_SIMPLE = re.compile(r"\s*result(?:\[(\d+)\])?\s*(<=|>=|<|>)\s*([0-9.eE+-]+)\s*")
-
-
-def _eval(text: str, value: Value, kind: str) -> bool | None:
-    """Evaluate the simplest conditions, until `controller.core.conditions` evaluates all of them."""
-    if not text:
+def _floor(metric: Metric, shape: Shape | None) -> Floor | None:
+    rules = metric.evidence
+    if rules.requests_min is None:
         return None
-    simple = _SIMPLE.fullmatch(text)
-    if simple is None:
-        raise ValueError(f'could not evaluate {kind} "{text}": not supported yet')
-    if value is None or value == ():
-        raise ValueError(
-            f'could not evaluate {kind} "{text}": metric result is nil or empty: '
-            "no data returned from the metric provider"
-        )
-    number = value[int(simple[1] or 0)] if isinstance(value, tuple) else value
-    threshold = float(simple[3])
-    match simple[2]:
-        case "<":
-            return number < threshold
-        case "<=":
-            return number <= threshold
-        case ">":
-            return number > threshold
-        case _:
-            return number >= threshold
+    return Floor(requests_min=rules.requests_min, odds=rules.odds, shape=shape)
+
+
+def _reads(metric: Metric) -> tuple[int, ...] | None:
+    """Return the positions of a vector that the conditions look at; None when they may look at any."""
+    positions: list[int] = []
+    for text in (metric.success_condition, metric.failure_condition):
+        if not text:
+            continue
+        condition = _compiled(text)
+        if condition is None or condition.reads is None:
+            return None
+        positions += condition.reads
+    return tuple(positions)
+
+
+def _compiled(text: str) -> Condition | None:
+    try:
+        return compile_condition(text)
+    except ConditionError:
+        return None
+
+
+def _kept(value: object) -> Value:
+    """Return a value as a measurement keeps it: numbers as they are, anything else as a text."""
+    if value is None or isinstance(value, (bool, float, int, str)):
+        return value
+    if isinstance(value, (tuple, list)) and all(isinstance(number, (float, int)) for number in value):
+        return tuple(float(number) for number in value)
+    return canonical_json(value.value if isinstance(value, Json) else value)

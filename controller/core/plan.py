@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from controller.manifests.values import (
     DEFAULT_SCALE_DOWN_DELAY_S,
     CanaryStrategy,
+    Parity,
     Rollout,
     SetCanaryScale,
     Step,
@@ -41,6 +42,7 @@ class Plan:
     abort_delay_s: float | None  # None: the manifest says 0, which turns the delay off
     abort_delay_explicit: bool  # a delay other than 0 was written down
     background_from: int
+    strict: bool  # decides as Argo Rollouts to the letter
 
 
 _plans: dict[int, tuple[Rollout, Plan]] = {}
@@ -83,6 +85,7 @@ def make_plan(rollout: Rollout) -> Plan:
         abort_delay_s=None if routed and delay == 0 else _delay_s(delay, routed=routed),
         abort_delay_explicit=routed and bool(delay),
         background_from=canary.analysis.starting_step if canary.analysis is not None else 0,
+        strict=rollout.extensions.parity is not Parity.OFF,
     )
 
 

@@ -34,7 +34,7 @@ _COMPLETED = frozenset(
     (AnalysisPhase.SUCCESSFUL, AnalysisPhase.FAILED, AnalysisPhase.ERROR, AnalysisPhase.INCONCLUSIVE)
 )
 
-Value = float | tuple[float, ...] | None
+Value = float | tuple[float, ...] | str | bool | None  # a vector is a tuple, JSON that is no number a text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +44,7 @@ class Measurement:
     phase: AnalysisPhase
     started_s: float
     finished_s: float
-    value: Value = None  # a vector is a tuple, a scalar a number; None: there was no answer
+    value: Value = None  # None: there was no answer
     requests: float | None = None  # how many requests stand behind the value; None: unknown
     message: str = ""  # the error, as Argo words it
     reason: str = ""  # which rule gave the phase

@@ -75,6 +75,8 @@ def _weight_on_the_way_back(look: Look) -> int:
     if not plan.dynamic or stable is None or look.new is None or plan.replicas == 0:
         return 0
     total = plan.total_weight
+    if not plan.strict and enough_pods(look, stable, total):
+        return 0  # Argo goes down step by step all the same
     wanted = desired_weight(look)
     stable_can_take = total * stable.available // plan.replicas
     least = max(0, total - stable_can_take)
@@ -165,7 +167,7 @@ def put_abort_first(look: Look) -> None:
         # False sorts first, and the order among equals stays: weights, then the canary Service, then the rest.
         look.actions.sort(key=lambda action: (not isinstance(action, SetWeight), not _selects_canary(action)))
         return
-    if weights.canary == 0 or plan.dynamic or not enough_pods(look, look.stable, plan.total_weight):
+    if weights.canary == 0 or (plan.dynamic and plan.strict) or not enough_pods(look, look.stable, plan.total_weight):
         return
     first = SetWeight(
         canary=0,

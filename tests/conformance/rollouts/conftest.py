@@ -12,6 +12,7 @@ import heapq
 import itertools
 import json
 import math
+import pickle
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -205,6 +206,8 @@ class World:
     history: list[Any] = field(default_factory=list)
     recording: bool = False
     decisions: int = 0
+    acts_twice: bool = False  # every action is carried out twice, as after a crash between acting and remembering
+    forgets: bool = False  # the controller is restarted before every look and has only what was stored
 
     def __post_init__(self) -> None:
         self.ids = itertools.count()
@@ -275,10 +278,13 @@ class World:
             pods=self.counts(),
             templates=tuple(self.templates.values()),
         )
+        if self.forgets:
+            snapshot = pickle.loads(pickle.dumps(snapshot))
         decision = decide(snapshot, self.policy_s)
         self.history.append((self.now_s, snapshot, decision))
         self.decisions += 1
-        for action in decision.actions:
+        twice = 2 if self.acts_twice else 1
+        for action in decision.actions * twice:
             known = set(self.ledger.runs)
             self.ledger.apply(action, self.policy_s)
             if type(action).__name__ == "ScaleReplicaSet":
@@ -492,6 +498,20 @@ def play(recording: dict[str, Any], *, whole_seconds: bool = False, fraction_s: 
         world.run_until(world.now_s + 0.2)
     world.run_until(world.now_s + 0.5)
     return world
+
+
+def play_freely(scenario: dict[str, Any], lasts_s: float, **how: Any) -> World:
+    """Play a made-up scenario for a while; v1 need not be healthy first."""
+    world = World(scenario, **how)
+    world.run_until(-1.0)
+    world.change(replace(world.rollout, template=template_of("v2")))
+    world.run_until(lasts_s)
+    return world
+
+
+@pytest.fixture(scope="session")
+def free_player() -> Callable[..., World]:
+    return play_freely
 
 
 @pytest.fixture(scope="session")
