@@ -290,7 +290,7 @@ def note_undeclared(spec: Place, declared: set[str], report: Report) -> None:
             report.problems.append(
                 place.problem(
                     f"about an argument that is not declared, {{{{{tag}}}}}",
-                    f"{name} among spec.args (now: {', '.join(sorted(declared)) or 'none'})",
+                    f"{name} among spec.args (now: {', '.join(sorted(declared - {''})) or 'none'})",
                 )
             )
 

@@ -175,8 +175,7 @@ class Reader:
             return default
         if isinstance(value, str):
             return value
-        need = "a text" if isinstance(value, (dict, list)) else f'a text; write it in quotes, "{shown(value)}"'
-        self.fail(shown(value), need, name)
+        self.fail(shown(value), _text_instead_of(value), name)
         return default
 
     def text_map(self, name: str) -> FrozenMap[str]:
@@ -191,10 +190,7 @@ class Reader:
             if item is None or isinstance(item, str):
                 texts[key] = item or ""
             else:
-                need = "a text"
-                if not isinstance(item, (dict, list)):
-                    need = f'a text; write it in quotes, "{shown(item)}"'
-                self.fail(shown(item), need, name, key)
+                self.fail(shown(item), _text_instead_of(item), name, key)
         return FrozenMap(texts)
 
     def choice(self, name: str, options: tuple[str, ...], default: str = "") -> str:
@@ -278,3 +274,11 @@ class Reader:
                 self.fail(shown(text), "a duration such as 30s, 5m or 1h30m", name)
                 return ""
         return text
+
+
+def _text_instead_of(value: object) -> str:
+    if isinstance(value, (dict, list)):
+        return "a text"
+    if isinstance(value, bool):
+        return "a text in quotes; YAML reads bare words such as yes, no, on, y and n as true or false"
+    return f'a text; write it in quotes, "{shown(value)}"'
