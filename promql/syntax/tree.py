@@ -163,8 +163,8 @@ class NumberLiteral(_Node):
 
     def __post_init__(self) -> None:
         # All NaN literals are one object, so that trees that hold one are equal and hash alike.
-        if self.value != self.value:
-            object.__setattr__(self, "value", math.nan)
+        value = math.nan if self.value != self.value else float(self.value)
+        object.__setattr__(self, "value", value)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
