@@ -152,7 +152,7 @@ def _header(response: HTTPSocketResponse, name: str) -> str:
 
 def _ended_early(error: HTTPParseError) -> bool:
     text = str(error).lower()
-    return "connection closed" in text or "eof" in text
+    return any(sign in text for sign in ("connection closed", "incomplete response", "eof"))
 
 
 def _failure_of(error: OSError, *, connected: bool) -> Failure:

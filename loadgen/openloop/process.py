@@ -297,6 +297,7 @@ class LoadProcess:
             code = self._process.wait(timeout=within_s)
         except subprocess.TimeoutExpired as error:
             raise LoadError(f"the generator still runs after {within_s:g} s") from error
+        self.kill()  # it has ended; this lets go of its pipe
         if code != 0:
             raise LoadError(f"the generator ended with exit code {code}{self._last_words()}")
 
