@@ -18,6 +18,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from controller.core.actions import Action, CreateReplicaSet, SetRevision
+from controller.core.explaining import deciding_numbers
 from controller.core.gates import reconcile_analysis
 from controller.core.look import Look
 from controller.core.pauses import PauseState, begins_pause, pause_state, reconcile_pause_step
@@ -221,9 +222,7 @@ def _go_on(look: Look, *, starts_pause: bool) -> Decision:
             draft.step_index = steps if draft.stable_hash == draft.current_hash else 0
         look.rule = look.rule or "aborted"
         return _settle(look, draft, starts_pause=starts_pause)
-    # Argo lets a step that is done be done in the very decision in which an analysis turns out inconclusive.
-    held = look.pause_added and not look.plan.strict
-    if look.step is not None and not held and step_is_done(look):
+    if look.step is not None and not look.is_held and step_is_done(look):
         look.rule = f"step done: {describe(look.step)}"
         draft.step_index = (draft.step_index or 0) + 1
         draft.step_run = None
@@ -293,23 +292,24 @@ def _records(look: Look, status: RolloutStatus) -> tuple[Record, ...]:
     ):
         return ()
     new, stable = look.new, look.stable
-    return (
-        TransitionRecord(
-            t_s=look.now_s,
-            rule=look.rule or "pods changed",
-            before=_state(old),
-            after=_state(status),
-            numbers=(
-                ("canary_wanted", new.wanted if new is not None else None),
-                ("canary_available", new.available if new is not None else None),
-                ("stable_wanted", stable.wanted if stable is not None else None),
-                ("stable_available", stable.available if stable is not None else None),
-                ("weight_before", look.status.weights.canary if look.status.weights is not None else None),
-                ("weight_after", status.weights.canary if status.weights is not None else None),
-            ),
-            flip="",
-        ),
+    numbers, flip = deciding_numbers(look.decided_by) if look.decided_by is not None else ((), "")
+    pods = (
+        ("canary_wanted", new.wanted if new is not None else None),
+        ("canary_available", new.available if new is not None else None),
+        ("stable_wanted", stable.wanted if stable is not None else None),
+        ("stable_available", stable.available if stable is not None else None),
+        ("weight_before", old.weights.canary if old.weights is not None else None),
+        ("weight_after", status.weights.canary if status.weights is not None else None),
     )
+    record = TransitionRecord(
+        t_s=look.now_s,
+        rule=look.rule or "pods changed",
+        before=_state(old),
+        after=_state(status),
+        numbers=(*numbers, *pods),
+        flip=flip,
+    )
+    return (record,)
 
 
 def _state(status: RolloutStatus) -> str:

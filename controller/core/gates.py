@@ -118,12 +118,14 @@ def _heed(look: Look, run: AnalysisRun | None, what: str) -> None:
     match run.status.phase:
         case AnalysisPhase.INCONCLUSIVE:
             look.pause_added = True
+            look.decided_by = run
             look.rule = f"{what.lower()} analysis inconclusive"
         case AnalysisPhase.ERROR | AnalysisPhase.FAILED:
             message = f"{what} analysis phase error/failed"
             if run.status.message:
                 message += f": {run.status.message}"
             look.abort(message)
+            look.decided_by = run
             look.rule = f"{what.lower()} analysis {run.status.phase.lower()}"
 
 

@@ -131,17 +131,22 @@ def _watched(snapshot: Snapshot) -> Iterator[AnalysisRun]:
 
 def _no_step_after_failure(now_s: float, snapshot: Snapshot, decision: Decision) -> Iterator[Breach]:
     before, after = snapshot.status, decision.status
-    if before.promote_full or before.current_hash != after.current_hash or before.step_index is None:
+    if before.promote_full or before.current_hash != after.current_hash or before.stable_hash == "":
         return
-    if after.step_index is None or after.step_index <= before.step_index:
+    if before.controller_pause and not before.pauses:
+        return  # a person has just resumed it: the word is recorded by controller.core.operator
+    stepped = (after.step_index or 0) > (before.step_index or 0)
+    promoted = after.stable_hash != before.stable_hash
+    if not stepped and not promoted:
         return
     strict = plan_of(snapshot.rollout).strict
     for run in _watched(snapshot):
-        if run.status.phase in _BAD and not (run.step_index is not None and run.step_index < before.step_index):
+        if run.status.phase in _BAD and not (run.step_index is not None and run.step_index < (before.step_index or 0)):
+            reached = "promotion" if promoted else f"step {after.step_index}"
             yield Breach(
                 invariant=3,
                 t_s=now_s,
-                sentence=f"step {after.step_index} was reached although {run.name} is {run.status.phase}",
+                sentence=f"{reached} was reached although {run.name} is {run.status.phase}",
                 parity=strict and run.status.phase is AnalysisPhase.INCONCLUSIVE,
             )
 

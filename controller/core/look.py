@@ -27,6 +27,7 @@ class Look:
         "counts",
         "current_background",
         "current_step_run",
+        "decided_by",
         "forgotten_deadlines",
         "index",
         "is_aborted",
@@ -111,6 +112,7 @@ class Look:
         self.forgotten_deadlines: set[str] = set()
         self.actions: list[Action] = []
         self.look_again_s: float | None = None
+        self.decided_by: AnalysisRun | None = None  # the run whose verdict pauses or aborts
         self.rule = ""  # why the status is about to change, for the record
 
     # ---- questions
@@ -135,6 +137,14 @@ class Look:
         if replica_set.pod_hash in self.forgotten_deadlines:
             return None
         return replica_set.scale_down_at_s
+
+    @property
+    def is_held(self) -> bool:
+        """True when an inconclusive analysis holds the rollout until a person decides.
+
+        In Argo, and so in strict parity, it holds only the pods: steps that need none go on, to the promotion.
+        """
+        return not self.plan.strict and (self.pause_added or self.has_pause(PauseReason.INCONCLUSIVE_ANALYSIS))
 
     # ---- notes
 
@@ -167,7 +177,7 @@ class Look:
         """Ask for so many pods and note the rollout's size beside them; True when the number changes."""
         size = self.plan.replicas
         number_changes = replica_set.wanted != replicas
-        note_changes = replica_set.desired_replicas != size or (size == 0 and self.deadline_of(replica_set) is not None)
+        note_changes = replica_set.desired_replicas != size
         if not number_changes and not note_changes:
             return False
         self.actions.append(ScaleReplicaSet(pod_hash=replica_set.pod_hash, replicas=replicas, desired_replicas=size))

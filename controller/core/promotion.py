@@ -39,6 +39,6 @@ def reason_to_promote(look: Look) -> str:
         return "Rollback within window"
     if status.stable_hash == new.pod_hash:
         return "Fast rollback"
-    if not plan.steps or look.index == len(plan.steps):
+    if (not plan.steps or look.index == len(plan.steps)) and not look.is_held:
         return f"Completed all {len(plan.steps)} canary steps"
     return ""

@@ -39,7 +39,7 @@ def _forget_deadlines(look: Look) -> None:
 
 def _scale(look: Look, replica_set: ReplicaSetSeen, replicas: int) -> bool:
     changes = look.scale(replica_set, replicas)
-    if replicas == 0 and changes and not delays_scale_down(look):
+    if replicas == 0 and (changes or look.plan.replicas == 0) and not delays_scale_down(look):
         look.forget_deadline(replica_set)
     return changes
 

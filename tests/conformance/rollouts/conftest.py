@@ -136,6 +136,7 @@ def rollout_of(scenario: dict[str, Any], version: str) -> v.Rollout:
         paused=spec.get("paused", False),
         rollback_window_revisions=window,
         strategy=strategy,
+        extensions=v.Extensions(parity=v.Parity.OFF if scenario.get("parity") == "off" else None),
     )
 
 

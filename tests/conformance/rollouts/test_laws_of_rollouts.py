@@ -13,7 +13,7 @@ from controller.core.invariants import at_rest, breaches
 
 LASTS_S = 70.0
 EVERY_RUN = settings(
-    max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 
 ANSWERS = st.sampled_from([0.001, 0.2, 0.03, "nan", "empty", "error", "inf"])
@@ -100,6 +100,13 @@ def seen(world: Any) -> list[Any]:
 def test_the_invariants_hold_but_for_the_breaches_that_argo_commits(free_player, scenario):
     world = free_player(scenario, LASTS_S)
     assert [breach for breach in breaches(world.history) if not breach.parity] == []
+
+
+@given(scenario=scenarios())
+@EVERY_RUN
+def test_without_parity_no_invariant_is_ever_broken(free_player, scenario):
+    world = free_player({**scenario, "parity": "off"}, LASTS_S)
+    assert breaches(world.history) == []
 
 
 @given(scenario=scenarios())
