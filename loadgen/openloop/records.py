@@ -51,6 +51,11 @@ assert _PACK.size == ROW.itemsize == 40
 Rows = NDArray[np.void]
 
 
+NAMES_MAX = 65_536
+OTHERS = "(others)"
+"""The last number of a kind is shared by all names that come too late for one of their own."""
+
+
 class Failure(IntEnum):
     """What became of a request that got no whole answer."""
 
@@ -85,8 +90,8 @@ class Writer:
         if known is not None:
             return known
         code = self._next.get(kind, 0)
-        if code == 65_535 and name != "(others)":  # the last number is shared by all that come too late
-            return self.code(kind, "(others)")
+        if code >= NAMES_MAX - 1 and name != OTHERS:
+            return self.code(kind, OTHERS)
         self._next[kind] = code + 1
         self._codes[kind, name] = code
         self.note({"event": "name", "kind": kind, "code": code, "name": name})
