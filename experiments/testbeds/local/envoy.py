@@ -45,6 +45,7 @@ class Split:
     canary: int = 0  # parts of `total`
     total: int = 100
     endpoints: Mapping[str, tuple[int, ...]] = field(default_factory=dict)  # side -> loopback ports
+    revisions: Mapping[str, str] = field(default_factory=dict)  # side -> pod-template hash
     faults: tuple[ProxyFault, ...] = ()
 
 
@@ -265,7 +266,7 @@ def _endpoints(side: str, ports: tuple[int, ...], version: int) -> dict[str, Any
 def _routes(split: Split, version: int) -> dict[str, Any]:
     canary = round(WEIGHTS_TOTAL * split.canary / split.total) if split.total else 0
     weights = {"stable": WEIGHTS_TOTAL - canary, "canary": canary}
-    clusters = [_weighted(side, weights[side], split.faults) for side in SIDES]
+    clusters = [_weighted(side, weights[side], split) for side in SIDES]
     route = {
         "match": {"prefix": "/"},
         "route": {"weighted_clusters": {"clusters": clusters}, "timeout": "30s"},
@@ -279,12 +280,13 @@ def _routes(split: Split, version: int) -> dict[str, Any]:
     return {"version_info": str(version), "resources": [resource]}
 
 
-def _weighted(side: str, weight: int, faults: tuple[ProxyFault, ...]) -> dict[str, Any]:
-    # The side's name travels with every answer, so that users' errors are counted by revision even where the
-    # proxy made them and no pod was asked.
-    header = {"header": {"key": "x-gamebird-side", "value": side}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
-    cluster: dict[str, Any] = {"name": side, "weight": weight, "response_headers_to_add": [header]}
-    mine = [fault for fault in faults if fault.side in (side, "all")]
+def _weighted(side: str, weight: int, split: Split) -> dict[str, Any]:
+    # A pod names its revision with every answer. Where the proxy answers itself (a fault, a side without pods) it names
+    # the revision in the pod's place, so that every bad request is counted against somebody.
+    header = {"key": "x-gamebird-revision", "value": split.revisions.get(side, "")}
+    headers = [{"header": header, "append_action": "ADD_IF_ABSENT"}] if header["value"] else []
+    cluster: dict[str, Any] = {"name": side, "weight": weight, "response_headers_to_add": headers}
+    mine = [fault for fault in split.faults if fault.side in (side, "all")]
     if mine:
         config: dict[str, Any] = {"@type": f"{_KIND}.http.fault.v3.HTTPFault"}
         for fault in mine:

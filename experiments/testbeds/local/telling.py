@@ -127,7 +127,7 @@ class Teller:
                 step_index=run.step_index,
                 metric=metric.name,
                 query=provider.query if isinstance(provider, PrometheusProvider) else "",
-                value=measurement.value,
+                value=_number_or_none(measurement.value),
                 requests=measurement.requests,
                 requests_min=metric.evidence.requests_min,
                 success_condition=metric.success_condition,
@@ -192,3 +192,10 @@ def _standing(metric: Metric, result: MetricResult) -> MetricStanding:
         consecutive_error_limit=metric.consecutive_error_limit,
         message=result.message,
     )
+
+
+def _number_or_none(value: object) -> float | tuple[float, ...] | None:
+    """Return a measured number or vector; what a web provider may answer besides is told in its message."""
+    if isinstance(value, bool) or not isinstance(value, float | int | tuple):
+        return None
+    return value

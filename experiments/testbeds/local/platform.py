@@ -1,0 +1,83 @@
+"""Carry the core's actions out on one machine: a fleet of pods behind one Envoy.
+
+The platform keeps what a cluster would keep (which revision each Service selects, the canary's weight) and tells Envoy
+the split that follows from it: the ready pods of the stable and of the canary Service's revision. Everything that
+changes the split goes through one place, so Envoy never sees half a change.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from controller.core.actions import SetWeight
+from controller.core.driving import PodCounts
+from experiments.testbeds.local.envoy import SIDES, Envoy, ProxyFault, Split
+from experiments.testbeds.local.pods import Fleet
+
+
+@dataclass(slots=True, kw_only=True)
+class LocalPlatform:
+    """Pods and a router. Every method may be repeated, blocks until what it did holds, and is safe from any thread."""
+
+    fleet: Fleet
+    envoy: Envoy
+    _selected: dict[str, str] = field(default_factory=dict)  # side -> pod-template hash
+    _weight: tuple[int, int] = (0, 100)
+    _faults: dict[str, ProxyFault] = field(default_factory=dict)
+    _lock: threading.RLock = field(default_factory=threading.RLock)
+
+    def create(self, pod_hash: str, revision: int) -> None:
+        """Know a revision: nothing to do here before it has pods."""
+
+    def delete(self, pod_hash: str) -> None:
+        """Forget a revision that has no pods: nothing to do here."""
+
+    def scale(self, pod_hash: str, replicas: int) -> None:
+        """Let a revision have so many pods. Those that go get no new request before they are told to end."""
+        self.fleet.scale(pod_hash, replicas)
+        self.refresh()
+        self.fleet.dismiss()
+
+    def set_weight(self, weight: SetWeight) -> None:
+        """Let the router send the canary its share; returns when Envoy has acknowledged it."""
+        with self._lock:
+            self._weight = (weight.canary, weight.total)
+            self.refresh()
+
+    def select_service(self, role: str, pod_hash: str) -> None:
+        """Let the stable or the canary Service select the pods of one revision."""
+        with self._lock:
+            self._selected[role] = pod_hash
+            self.refresh()
+
+    def pod_counts(self, now_s: float, min_ready_s: float) -> Mapping[str, PodCounts]:
+        """Return what runs, by pod-template hash."""
+        return self.fleet.counts(now_s, min_ready_s)
+
+    def inject(self, name: str, fault: ProxyFault) -> None:
+        """Let the proxy itself misbehave, until `restore(name)`."""
+        with self._lock:
+            self._faults[name] = fault
+            self.refresh()
+
+    def restore(self, name: str) -> None:
+        """End a fault of the proxy; one that is not there is no mistake."""
+        with self._lock:
+            if self._faults.pop(name, None) is not None:
+                self.refresh()
+
+    def refresh(self) -> None:
+        """Tell Envoy the split that follows from selectors, ready pods, weight and faults."""
+        with self._lock:
+            canary, total = self._weight
+            self.envoy.apply(
+                Split(
+                    canary=canary,
+                    total=total,
+                    endpoints={side: self.fleet.serving(self._selected.get(side, "")) for side in SIDES},
+                    revisions=dict(self._selected),
+                    faults=tuple(self._faults.values()),
+                )
+            )

@@ -1,0 +1,291 @@
+"""Pods as operating-system processes: started, probed over HTTP, restarted when they crash, drained when they go.
+
+A fleet holds the pods of every revision. It scales what it is told to scale and reports what it sees; which revision
+gets traffic is the platform's business. Probe periods and back-offs are policy time, as a kubelet's would be.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+import zlib
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import httpx
+
+from controller.core.driving import PodCounts
+from experiments.testbeds.local.children import Child, WorldError, free_port, start_child, tail_of
+from experiments.testbeds.local.clock import PolicyClock
+
+PROBE_S = 1.0  # policy seconds between two probes of a pod that is not ready
+PROBE_READY_S = 10.0  # the same for one that is
+PROBE_FAILURES = 3  # failed probes in a row before a ready pod counts as not ready
+PROBE_TIMEOUT_S = 1.0  # wall
+TICK_MIN_S = 0.01  # wall: how often the fleet looks, at the fastest
+BACKOFF_S, BACKOFF_MAX_S = 10.0, 300.0  # policy seconds before a crashed pod is started again, doubling
+DRAIN_S = 3.0  # wall: how long a pod that goes may take to answer what it has
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Birth:
+    """What a new process of a pod is told: who it is, where to listen, which chance it has."""
+
+    name: str
+    pod_hash: str
+    port: int
+    first: bool
+    seed: int
+
+
+class Program(Protocol):
+    """How a revision's pods are started: the demo service, or a team's own program."""
+
+    ready_path: str
+
+    def command(self, birth: Birth) -> list[str]: ...
+    def environment(self, birth: Birth) -> Mapping[str, str]: ...
+
+
+@dataclass(slots=True, kw_only=True)
+class Pod:
+    """One pod. Its process may change (a restart); its name and port stay."""
+
+    name: str
+    pod_hash: str
+    ordinal: int
+    port: int
+    created_s: float
+    child: Child | None = None
+    ready_since_s: float | None = None
+    restarts: int = 0
+    restart_at_s: float | None = None
+    probe_at_s: float = 0.0
+    failures: int = 0
+    leaving: bool = False
+    probe: Future[bool] | None = None
+
+    @property
+    def serves(self) -> bool:
+        """Whether users may be sent here."""
+        return self.ready_since_s is not None and not self.leaving
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Crash:
+    """A process that ended unasked."""
+
+    pod: Pod
+    exit_code: int | None
+    log_tail: str
+
+
+@dataclass(slots=True, kw_only=True)
+class Fleet:
+    """All pods of one rehearsal.
+
+    Args:
+        programs: how to start the pods of each revision, by pod-template hash.
+        on_change: called after pods became ready, unready or available, or ended; from the fleet's thread.
+        on_crash: called for each process that ended unasked.
+    """
+
+    folder: Path
+    clock: PolicyClock
+    programs: Mapping[str, Program]
+    on_change: Callable[[], None]
+    on_crash: Callable[[Crash], None]
+    name: str = "app"
+    seed: int = 0
+    min_ready_s: float = 0.0
+    _pods: list[Pod] = field(default_factory=list)
+    _leaving: list[Pod] = field(default_factory=list)
+    _born: dict[str, int] = field(default_factory=dict)
+    _lock: threading.RLock = field(default_factory=threading.RLock)
+    _stopping: threading.Event = field(default_factory=threading.Event)
+    _thread: threading.Thread | None = None
+    _probers: ThreadPoolExecutor | None = None
+    _client: httpx.Client | None = None
+    failure: BaseException | None = None
+
+    def start(self) -> None:
+        """Begin to look after pods, in a thread."""
+        limits = httpx.Limits(max_keepalive_connections=0)  # a probe tests that a pod takes connections
+        self._client = httpx.Client(trust_env=False, timeout=PROBE_TIMEOUT_S, limits=limits)
+        self._probers = ThreadPoolExecutor(max_workers=8, thread_name_prefix="probe")
+        self._thread = threading.Thread(target=self._run, name="fleet", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End every pod."""
+        self._stopping.set()
+        if self._thread is not None:
+            self._thread.join()
+        if self._probers is not None:
+            self._probers.shutdown(wait=True, cancel_futures=True)
+        children = [pod.child for pod in (*self._pods, *self._leaving) if pod.child is not None]
+        for child in children:
+            child.signal(signal.SIGTERM)
+        for child in children:
+            child.stop(within_s=DRAIN_S)
+        if self._client is not None:
+            self._client.close()
+
+    def scale(self, pod_hash: str, replicas: int) -> None:
+        """Let a revision have so many pods. Those that go are drained; call `release` once no user is sent to them.
+
+        Raises:
+            WorldError: a pod's program cannot be started.
+        """
+        with self._lock:
+            mine = [pod for pod in self._pods if pod.pod_hash == pod_hash]
+            for _ in range(replicas - len(mine)):
+                self._pods.append(self._create(pod_hash))
+            # Those that are not ready go first, then the youngest, as a ReplicaSet would choose.
+            mine.sort(key=lambda pod: (pod.ready_since_s is not None, -pod.ordinal))
+            for pod in mine[: max(0, len(mine) - replicas)]:
+                pod.leaving = True
+                self._pods.remove(pod)
+                self._leaving.append(pod)
+
+    def dismiss(self) -> None:
+        """Tell the pods that are leaving to end: nobody sends users to them any more."""
+        with self._lock:
+            for pod in self._leaving:
+                if pod.child is not None:
+                    pod.child.signal(signal.SIGTERM)
+
+    def counts(self, now_s: float, min_ready_s: float) -> dict[str, PodCounts]:
+        """Return the pods of every revision that ever had one, without those that leave."""
+        with self._lock:
+            self.min_ready_s = min_ready_s
+            return {pod_hash: self._count(pod_hash, now_s) for pod_hash in self._born}
+
+    def serving(self, pod_hash: str) -> tuple[int, ...]:
+        """Return the ports of the pods of a revision that users may be sent to."""
+        with self._lock:
+            return tuple(pod.port for pod in self._pods if pod.pod_hash == pod_hash and pod.serves)
+
+    def targets(self) -> tuple[Pod, ...]:
+        """Return every pod that has a process, for a scraper."""
+        with self._lock:
+            return tuple(pod for pod in self._pods if pod.child is not None)
+
+    # ---- one pod
+
+    def _create(self, pod_hash: str) -> Pod:
+        ordinal = self._born.get(pod_hash, 0)
+        self._born[pod_hash] = ordinal + 1
+        name = f"{self.name}-{pod_hash}-{ordinal}"
+        now_s = self.clock.now_s()
+        pod = Pod(name=name, pod_hash=pod_hash, ordinal=ordinal, port=free_port(), created_s=now_s, probe_at_s=now_s)
+        self._begin(pod)
+        return pod
+
+    def _begin(self, pod: Pod) -> None:
+        program = self.programs[pod.pod_hash]
+        seed = zlib.crc32(f"{self.seed}/{pod.pod_hash}/{pod.ordinal}/{pod.restarts}".encode())
+        birth = Birth(name=pod.name, pod_hash=pod.pod_hash, port=pod.port, first=pod.ordinal == 0, seed=seed)
+        pod.child = start_child(
+            program.command(birth), log=self._log(pod), name=pod.name, environment=program.environment(birth)
+        )
+
+    def _log(self, pod: Pod) -> Path:
+        return self.folder / f"{pod.name}.log"
+
+    def _count(self, pod_hash: str, now_s: float) -> PodCounts:
+        mine = [pod for pod in self._pods if pod.pod_hash == pod_hash]
+        ready = [pod.ready_since_s for pod in mine if pod.ready_since_s is not None]
+        available = sum(now_s - since_s >= self.min_ready_s for since_s in ready)
+        return PodCounts(created=len(mine), ready=len(ready), available=available)
+
+    # ---- looking after them
+
+    def _run(self) -> None:
+        tick_s = max(TICK_MIN_S, self.clock.wall_s(PROBE_S) / 2)
+        seen: dict[str, PodCounts] = {}
+        try:
+            while not self._stopping.wait(tick_s):
+                crashes = self._look()
+                for crash in crashes:
+                    self.on_crash(crash)
+                counts = self.counts(self.clock.now_s(), self.min_ready_s)
+                if counts != seen:
+                    seen = counts
+                    self.on_change()
+        except BaseException as error:  # a fleet that nobody looks after must not look healthy
+            self.failure = error
+
+    def _look(self) -> list[Crash]:
+        now_s, crashes = self.clock.now_s(), []
+        with self._lock:
+            self._leaving = [pod for pod in self._leaving if pod.child is not None and self._still_drains(pod)]
+            for pod in self._pods:
+                if pod.child is not None and not pod.child.alive:
+                    crashes.append(self._bury(pod, now_s))
+                elif pod.child is None and pod.restart_at_s is not None and now_s >= pod.restart_at_s:
+                    pod.restarts += 1
+                    self._begin(pod)
+                if pod.child is not None:
+                    self._probe(pod, now_s)
+        return crashes
+
+    def _still_drains(self, pod: Pod) -> bool:
+        return pod.child is not None and pod.child.alive
+
+    def _bury(self, pod: Pod, now_s: float) -> Crash:
+        assert pod.child is not None
+        crash = Crash(pod=pod, exit_code=pod.child.returncode, log_tail=tail_of(self._log(pod)))
+        pod.child, pod.ready_since_s, pod.probe, pod.failures = None, None, None, 0
+        pod.restart_at_s = now_s + min(BACKOFF_S * 2**pod.restarts, BACKOFF_MAX_S)
+        return crash
+
+    def _probe(self, pod: Pod, now_s: float) -> None:
+        if pod.probe is not None:
+            if not pod.probe.done():
+                return
+            self._take(pod, pod.probe.result(), now_s)
+            pod.probe = None
+        if now_s >= pod.probe_at_s and self._probers is not None:
+            pod.probe = self._probers.submit(self._ask, pod)
+
+    def _take(self, pod: Pod, passed: bool, now_s: float) -> None:
+        if passed:
+            pod.failures = 0
+            if pod.ready_since_s is None:
+                pod.ready_since_s = now_s
+        elif pod.ready_since_s is not None:
+            pod.failures += 1
+            if pod.failures >= PROBE_FAILURES:
+                pod.ready_since_s = None
+        pod.probe_at_s = now_s + (PROBE_S if pod.ready_since_s is None or pod.failures else PROBE_READY_S)
+
+    def _ask(self, pod: Pod) -> bool:
+        assert self._client is not None
+        try:
+            found = self._client.get(f"http://127.0.0.1:{pod.port}{self.programs[pod.pod_hash].ready_path}")
+        except httpx.HTTPError:
+            return False
+        return found.is_success
+
+
+def await_ready(fleet: Fleet, pod_hash: str, replicas: int, *, within_s: float) -> None:
+    """Wait, on the wall, until a revision has so many ready pods.
+
+    Raises:
+        WorldError: it does not get there, or one of its processes ends; with the last lines of its log.
+    """
+    ends = time.monotonic() + within_s
+    while len(fleet.serving(pod_hash)) < replicas:
+        for pod in fleet.targets():
+            if pod.pod_hash == pod_hash and pod.child is not None and not pod.child.alive:
+                log = tail_of(fleet.folder / f"{pod.name}.log")
+                raise WorldError(f"{pod.name} ended at its start (exit code {pod.child.returncode}):\n{log}")
+        if time.monotonic() > ends:
+            ready = len(fleet.serving(pod_hash))
+            raise WorldError(f"only {ready} of {replicas} pods of {pod_hash} became ready within {within_s:g} s")
+        time.sleep(0.02)
