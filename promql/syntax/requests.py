@@ -22,10 +22,12 @@ from promql.syntax.evidence_paths import (
 )
 from promql.syntax.metric_names import Holds, counts_requests, outcome_matchers, what_it_holds
 from promql.syntax.printing import duration_text, to_text
-from promql.syntax.reading import passes, selectors, selects_within
+from promql.syntax.reading import may_overlap, passes, readings, selectors, selects_within
 from promql.syntax.tree import (
+    METRIC_NAME,
     Aggregate,
     AggregateOp,
+    At,
     Binary,
     BinaryOp,
     Call,
@@ -84,15 +86,20 @@ def requests_behind(expr: Expr) -> RequestCount | Underivable:
         query = counting.behind(expr)
     except Unknown as unknown:
         return Underivable(reason=unknown.reason, span=unknown.span)
-    return RequestCount(query=query, how=counting.how, notes=tuple(dict.fromkeys(counting.notes)))
+    return RequestCount(query=query, how=counting.in_words(), notes=tuple(dict.fromkeys(counting.notes)))
 
 
 class Counting:
     """Derives the count of one query, and remembers in words what it did."""
 
     def __init__(self) -> None:
-        self.how = ""
+        self.source = ""
+        self.is_raw = False
         self.notes: list[str] = []
+
+    def in_words(self) -> str:
+        over = "all since the counters began" if self.is_raw else "as an increase over the same window"
+        return f"{self.source}, {over}"
 
     # What a value rests on.
 
@@ -102,7 +109,7 @@ class Counting:
         match node:
             case Call(function="histogram_quantile"):
                 count = self.single(self.observations(node.args[1]))
-                self.how = self.how or "the +Inf bucket of the histogram, as an increase over the same window"
+                self.source = self.source or "the +Inf bucket of the histogram"
                 return count
             case Binary(op=BinaryOp.DIV):
                 return self.behind_division(node)
@@ -126,10 +133,8 @@ class Counting:
             count = self.single(self.count(node.right))
         except Unknown as unknown:
             raise Unknown(node.right, f"the query divides by what is no count of requests: {unknown.reason}") from None
-        parts, wholes = selectors(node.left), selectors(node.right)
-        if parts and all(_is_part(whole, part) for part in parts for whole in wholes):
-            raise Unknown(node, "the query divides the whole by a part of it, so the denominator is not all requests")
-        self.how = self.how or "the denominator of the ratio, as an increase over the same window"
+        _must_belong_together(node)
+        self.source = self.source or "the denominator of the ratio"
         return count
 
     def smaller(self, one: Expr, other: Expr) -> Expr:
@@ -156,7 +161,7 @@ class Counting:
         for selector in found:
             _must_count_all(selector)
         count = self.single(self.count(node))
-        self.how = "the query itself counts requests, as an increase over the same window"
+        self.source = "the query itself counts requests"
         return count
 
     # Turning rates into counts.
@@ -197,8 +202,13 @@ class Counting:
         raise Unknown(node, f"two rates joined by {node.op} are no count")
 
     def filtered(self, node: Binary, inner: Expr) -> Expr:
-        """Keep a filter such as `rate(x[1m]) > 5` on the count, with its threshold in the count's unit."""
+        """Keep a filter such as `rate(x[1m]) > 5` on the count, with its threshold in the count's unit.
+
+        A filter on the one number that is divided by is left out: it only makes the value empty.
+        """
         count = self.count(inner)
+        if is_single(count):
+            return count
         limit = without_parens(node.right if inner is node.left else node.left)
         unit_s = _seconds_per_unit(inner)
         if not isinstance(limit, NumberLiteral) or (unit_s is None and limit.value):
@@ -226,8 +236,7 @@ class Counting:
         """Return the counter itself: a ratio of raw counters rests on all requests since they began."""
         holds = what_it_holds(selector.metric)
         if holds is Holds.EVENTS:
-            self.notes.append("raw counters without rate count from the start of each process")
-            self.how = "the denominator, a raw counter: all requests since it began"
+            self.is_raw = True
             return selector
         raise Unknown(selector, _of_raw(selector, holds))
 
@@ -241,7 +250,7 @@ class Counting:
                 selector = _all_observations(node.args[0].selector)
                 return self.increase(replace(node, args=(replace(node.args[0], selector=selector),)))
             case VectorSelector():
-                self.notes.append("raw buckets without rate count from the start of each process")
+                self.is_raw = True
                 return _all_observations(node)
             case Call() if node.function in THROUGH and node.args:
                 return self.observations(node.args[0])
@@ -270,6 +279,27 @@ def is_single(count: Expr) -> bool:
     if isinstance(count, Binary) and count.op.is_comparison:
         return any(is_single(part) for part in children(count))
     return is_plain_sum(count)
+
+
+def _must_belong_together(node: Binary) -> None:
+    """Refuse a ratio whose denominator cannot be the requests that the numerator is about."""
+    if _windows(node.left) and _windows(node.left) != _windows(node.right):
+        raise Unknown(node, "the two sides of the ratio look at different times or windows")
+    parts, wholes = selectors(node.left), selectors(node.right)
+    if parts and all(_is_part(whole, part) for part in parts for whole in wholes):
+        raise Unknown(node, "the query divides the whole by a part of it, so the denominator is not all requests")
+    if parts and not any(may_overlap(_labels_of(part), _labels_of(whole)) for part in parts for whole in wholes):
+        raise Unknown(node, "the query divides requests by others, so the denominator is not those it is about")
+
+
+def _windows(expr: Expr) -> frozenset[tuple[float, float, At]]:
+    """Return from when to when the ranged selectors read."""
+    return frozenset((one.from_s, one.until_s, one.at) for one in readings(expr) if one.window_s is not None)
+
+
+def _labels_of(selector: VectorSelector) -> VectorSelector:
+    """Return the selector without name and bucket: errors_total{a="b"} may be a part of requests_total{a="b"}."""
+    return replace(selector, matchers=tuple(m for m in selector.matchers if m.name not in (METRIC_NAME, "le")))
 
 
 def _is_part(part: VectorSelector, whole: VectorSelector) -> bool:

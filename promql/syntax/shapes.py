@@ -159,6 +159,8 @@ def _constant(expr: Expr) -> float:
 def _ratio(node: Binary, slope: float, intercept: float) -> Shape:
     if node.op is not BinaryOp.DIV:
         return NoShape(reason="the value is neither a ratio nor a quantile")
+    dividend, factor = _unfactored(node.left)
+    node, slope = replace(node, left=dividend), slope * factor
     if slope > 0 and intercept == 0:
         scale, complemented = slope, False
     elif slope < 0 and math.isclose(intercept, -slope):
@@ -176,6 +178,23 @@ def _ratio(node: Binary, slope: float, intercept: float) -> Shape:
         scale=scale,
         complemented=complemented,
     )
+
+
+def _unfactored(expr: Expr) -> tuple[Expr, float]:
+    """Return a side of the ratio without numbers that it is multiplied with: `100 * bad / all`."""
+    factor = 1.0
+    while True:
+        match expr:
+            case Paren():
+                expr = expr.expr
+            case Binary(op=BinaryOp.MUL | BinaryOp.DIV) if (inner := one_sided(expr)) is not None:
+                number = _constant(expr.right if inner is expr.left else expr.left)
+                if expr.op is BinaryOp.DIV and (inner is expr.right or not number):
+                    return expr, factor
+                factor = factor * number if expr.op is BinaryOp.MUL else factor / number
+                expr = inner
+            case _:
+                return expr, factor
 
 
 def _one_window(node: Expr) -> float:
