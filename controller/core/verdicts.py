@@ -131,9 +131,8 @@ class _Assessment:
 
     def _assess_metric(self, metric: Metric, result: MetricResult) -> MetricResult:
         phase = metric_phase(metric, result, terminating=self.terminating)
-        overdue = None if phase.completed else self._overdue_phase(metric, result)
-        if overdue is not None:
-            phase = overdue
+        if not phase.completed:
+            phase = self._overdue_phase(metric, result) or phase
         if phase is not result.phase:
             message = result.measurements[-1].message if result.measurements else result.message
             result = _with_phase(result, phase, message)
@@ -141,9 +140,8 @@ class _Assessment:
             self.all_ended = False
             return result
         _, why = bad_verdict(metric, result)
-        if overdue is not None and not why:
-            waited_s = self.now_s - (result.missing_since_s or self.now_s)
-            why = f"evidence missing for {waited_s:g}s, deadline {wait_s(metric):g}s"
+        if not why and result.missing_since_s is not None and not self.run.terminate:
+            why = f"evidence missing for {wait_s(metric):g}s"
         if result.dry_run:
             if self.worst is None:
                 self.worst = AnalysisPhase.SUCCESSFUL
