@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -346,6 +347,18 @@ def test_a_generator_that_breaks_says_so_and_leaves_no_summary(service: Service,
         load.summary()
     assert len(load.records()) >= 10  # what was written before is still there
     load.kill()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits of another process are Linux's")
+def test_a_full_disk_ends_the_run_with_its_reason_and_without_a_summary(service: Service, tmp_path: Path) -> None:
+    load = LoadProcess(Traffic(rps=200), service.url, speed=1, duration_s=600, directory=tmp_path / "run")
+    load.start()
+    assert load.pid is not None
+    resource.prlimit(load.pid, resource.RLIMIT_FSIZE, (40 * 100, 40 * 100))  # room for a hundred records
+    with pytest.raises(LoadError, match=r"exit code 3(?s:.*)File too large"):
+        load.wait(within_s=20)
+    assert not (tmp_path / "run" / "summary.json").exists()
+    assert len(load.records()) == 100
 
 
 @pytest.mark.parametrize(
