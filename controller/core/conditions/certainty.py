@@ -40,7 +40,17 @@ class Certainty:
         self._pointers.pop()
 
     def is_vector(self, node: tree.Node) -> bool:
-        return isinstance(node, tree.Name) and node.name == "result" and self.result == FLOATS
+        """Return whether the node is the whole vector, perhaps with a default that a vector never needs."""
+        match node:
+            case tree.Name(name="result"):
+                return self.result == FLOATS
+            case tree.Call(callee=tree.Name(name="default"), arguments=[tree.Name(name="result"), other]):
+                return (
+                    self.result == FLOATS
+                    and isinstance(other, (tree.Literal, tree.Array))
+                    and not any(True for _ in other.children())
+                )
+        return False
 
     def of(self, node: tree.Node) -> Sure | None:
         """Return what the node certainly yields, or None."""

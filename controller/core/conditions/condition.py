@@ -8,15 +8,20 @@ from enum import Enum
 from functools import lru_cache
 from math import inf, nan
 
+import numpy as np
+import numpy.typing as npt
+
 from controller.core.conditions import tree
 from controller.core.conditions.building import Closure, build
 from controller.core.conditions.checking import check
 from controller.core.conditions.errors import ConditionError, UnsupportedCondition
 from controller.core.conditions.folding import fold
 from controller.core.conditions.frames import Frame
+from controller.core.conditions.leftovers import refuse_leftovers
 from controller.core.conditions.natures import ARRAY, BOOL, FLOAT, FLOATS, MAP, NIL, STRING, Nature
 from controller.core.conditions.objects import type_name
 from controller.core.conditions.parsing import parse
+from controller.core.conditions.vectors import ERROR, Evaluated, NotVectorized, Runs, outcomes, too_wide, vectorize
 
 
 class ResultKind(Enum):
@@ -57,6 +62,7 @@ class _Program:
     root: tree.Node | None
     run: Closure | None
     error: ConditionError | None
+    over_runs: Evaluated | None = None
 
 
 class Condition:
@@ -95,6 +101,60 @@ class Condition:
             return outcome
         raise ConditionError(f"expected bool, but got {type_name(outcome)}")
 
+    def evaluate_runs(
+        self,
+        values: npt.ArrayLike,
+        *,
+        lengths: npt.ArrayLike | None = None,
+        now_s: float | None = None,
+    ) -> npt.NDArray[np.int8]:
+        """Return what the condition says in each of many runs, as `evaluate` would one by one.
+
+        Args:
+            values: (runs, samples) floats for vectors, or (runs,) floats for scalars.
+            lengths: (runs,) how many samples each run's vector has; all of them unless given. A run with 0 has
+                an empty vector.
+            now_s: as for `evaluate`.
+        Returns:
+            (runs,) int8: 1 true, 0 false, -1 an error. Conditions that hold more than numbers, samples and
+            closures over the result take the slow way, run by run, with each distinct result evaluated once.
+        """
+        table = np.asarray(values, dtype=np.float64)
+        scalar = table.ndim == 1
+        if scalar:
+            table = table[:, np.newaxis]
+        counts = np.full(len(table), table.shape[1], dtype=np.int64)
+        if lengths is not None:
+            counts = np.asarray(lengths, dtype=np.int64)
+        runs = Runs(table, counts)
+        program = self.program(ResultKind.SCALAR if scalar else ResultKind.VECTOR)
+        if program.error is not None:
+            return np.full(len(table), ERROR, dtype=np.int8)
+        if program.over_runs is not None and not too_wide(runs):
+            return outcomes(program.over_runs, runs)
+        return self._one_by_one(runs, scalar=scalar, now_s=now_s)
+
+    @property
+    def runs_at_once(self) -> bool:
+        """True when a vector of this condition is evaluated over all runs in one pass."""
+        program = self.program(ResultKind.VECTOR)
+        return program.over_runs is not None or program.error is not None
+
+    def _one_by_one(self, runs: Runs, *, scalar: bool, now_s: float | None) -> npt.NDArray[np.int8]:
+        found = np.empty(len(runs.values), dtype=np.int8)
+        known: dict[bytes, int] = {}
+        for run, (row, length) in enumerate(zip(runs.values, runs.lengths, strict=True)):
+            key = row[:length].tobytes()
+            outcome = known.get(key)
+            if outcome is None:
+                try:
+                    outcome = int(self.evaluate(float(row[0]) if scalar else tuple(row[:length].tolist()), now_s=now_s))
+                except ConditionError:
+                    outcome = ERROR
+                known[key] = outcome
+            found[run] = outcome
+        return found
+
     def error_by_type(self, kind: ResultKind = ResultKind.VECTOR) -> ConditionError | None:
         """Return the error that every result of this kind meets before its values are seen, if there is one."""
         return self.program(kind).error
@@ -108,13 +168,24 @@ class Condition:
             root = parse(self.text)
             check(root, _NATURES[kind])
             root = fold(root)
-            program = _Program(root, build(root, _NATURES[kind]), None)
+            refuse_leftovers(root)
+            run = build(root, _NATURES[kind])
+            program = _Program(root, run, None, _over_runs(root, kind))
         except ConditionError as error:
             program = _Program(None, None, error)
         except RecursionError:
             program = _Program(None, None, UnsupportedCondition("a condition nested this deep"))
         self._programs[kind] = program
         return program
+
+
+def _over_runs(root: tree.Node, kind: ResultKind) -> Evaluated | None:
+    if kind not in (ResultKind.VECTOR, ResultKind.SCALAR):
+        return None
+    try:
+        return vectorize(root, _NATURES[kind])
+    except NotVectorized:
+        return None
 
 
 @lru_cache(maxsize=4096)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from controller.core.conditions.errors import ConditionError, UnsupportedCondition
 from controller.core.conditions.frames import Frame
-from controller.core.conditions.objects import Strings, type_name
+from controller.core.conditions.objects import Floats, Ints, Strings, type_name
 from controller.core.conditions.operations import as_index, must_be_text
 
 _BLANKS = (
@@ -71,7 +71,7 @@ def _repeat(frame: Frame, arguments: list[object]) -> object:
 
 def _join(frame: Frame, arguments: list[object]) -> object:
     glue = must_be_text(arguments[1]) if len(arguments) == 2 else ""
-    if type(arguments[0]) is not Strings and type(arguments[0]) is not list:
+    if not isinstance(arguments[0], list) or isinstance(arguments[0], (Floats, Ints)):
         raise ConditionError(f"invalid argument for join (type {type_name(arguments[0])})")
     parts = [must_be_text(part) for part in arguments[0]]
     frame.turn(len(parts))
