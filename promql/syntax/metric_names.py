@@ -34,6 +34,8 @@ _LEVEL = re.compile(
 _REQUESTS = re.compile(
     r"(?:^|_)(requests?|responses?|rq|rpcs?|calls?|queries|hits|inferences?|invocations|handled|started|served)(?:_|$)"
 )
+# The count of a histogram of durations: http_server_duration_milliseconds_count.
+_TIMED_REQUESTS = re.compile(r"(?:^|_)(?:http|grpc|rpc|api|server|handler)_\w*(?:duration|latency|latencies)\w*_count$")
 _FAILURES = re.compile(
     r"(?:^|_)(errors?|fail(?:ed|ures?)?|exceptions?|drop(?:s|ped)|timeouts?|rejected|rejections?|retries|restarts?"
     r"|panics?|oom\w*|[45]xx|killed|aborted|cancell?ed)(?:_|$)"
@@ -65,7 +67,8 @@ def counts_requests(metric: str | None) -> bool:
     """Return whether the name says that requests are counted, all of them and not failures only."""
     if metric is None or what_it_holds(metric) not in (Holds.EVENTS, Holds.UNKNOWN):
         return False
-    return bool(_REQUESTS.search(metric)) and not _FAILURES.search(metric)
+    named = _REQUESTS.search(metric) or _TIMED_REQUESTS.search(metric)
+    return bool(named) and not _FAILURES.search(metric)
 
 
 def counts_failures(metric: str | None) -> bool:

@@ -310,9 +310,27 @@ Expr: TypeAlias = (
 
 def value_type(expr: Expr) -> ValueType:
     """Return what the expression evaluates to. Its parts are taken to be sound."""
-    match expr:
-        case NumberLiteral():
-            return ValueType.SCALAR
+    waiting: list[Expr] = [expr]
+    is_joined = False
+    while waiting:
+        node = waiting.pop()
+        match node:
+            case Unary() | Paren():
+                waiting.append(node.expr)
+            case Binary():
+                is_joined = True
+                waiting.extend((node.left, node.right))
+            case _:
+                found = _own_type(node)
+                if not is_joined:
+                    return found
+                if found is not ValueType.SCALAR:
+                    return ValueType.VECTOR
+    return ValueType.SCALAR
+
+
+def _own_type(node: Expr) -> ValueType:
+    match node:
         case StringLiteral():
             return ValueType.STRING
         case VectorSelector() | Aggregate():
@@ -320,14 +338,9 @@ def value_type(expr: Expr) -> ValueType:
         case MatrixSelector() | Subquery():
             return ValueType.MATRIX
         case Call():
-            return FUNCTIONS[expr.function].returns
-        case Unary() | Paren():
-            return value_type(expr.expr)
-        case Binary():
-            both = (value_type(expr.left), value_type(expr.right))
-            return ValueType.SCALAR if both == (ValueType.SCALAR, ValueType.SCALAR) else ValueType.VECTOR
+            return FUNCTIONS[node.function].returns
         case _:
-            assert_never(expr)
+            return ValueType.SCALAR
 
 
 def children(expr: Expr) -> tuple[Expr, ...]:

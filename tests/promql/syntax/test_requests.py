@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from promql.syntax import RequestCount, Underivable, parse, requests_behind, to_text
+from promql.syntax.metric_names import Holds, counts_failures, counts_requests, what_it_holds
 
 
 def count_of(text: str) -> str:
@@ -222,6 +223,36 @@ def test_what_cannot_be_derived_is_refused_with_a_reason_and_its_place(
     assert reason in found.reason
     if blamed is not None:
         assert text[found.span.start : found.span.end] == blamed
+
+
+@pytest.mark.parametrize(
+    ("metric", "holds", "all_requests", "failures"),
+    [
+        ("http_requests_total", Holds.EVENTS, True, False),
+        ("istio_requests_total", Holds.EVENTS, True, False),
+        ("nginx_ingress_controller_requests", Holds.UNKNOWN, True, False),
+        ("envoy_cluster_upstream_rq", Holds.UNKNOWN, True, False),
+        ("grpc_server_handled_total", Holds.EVENTS, True, False),
+        ("http_server_duration_milliseconds_count", Holds.EVENTS, True, False),
+        ("http_server_requests_seconds_count", Holds.EVENTS, True, False),
+        ("http_request_duration_seconds_bucket", Holds.BUCKETS, False, False),
+        ("http_request_duration_seconds_sum", Holds.SUM, False, False),
+        ("http_request_errors_total", Holds.EVENTS, False, True),
+        ("requests_failed_total", Holds.EVENTS, False, True),
+        ("node_cpu_seconds_total", Holds.AMOUNT, False, False),
+        ("go_gc_duration_seconds_count", Holds.EVENTS, False, False),
+        ("process_resident_memory_bytes", Holds.LEVEL, False, False),
+        ("http_requests_in_flight", Holds.LEVEL, False, False),
+        ("up", Holds.LEVEL, False, False),
+        ("job:requests:rate5m", Holds.RULE, False, False),
+        ("orders_placed", Holds.UNKNOWN, False, False),
+        (None, Holds.UNKNOWN, False, False),
+    ],
+)
+def test_a_name_tells_what_a_metric_holds(metric: str | None, holds: Holds, all_requests: bool, failures: bool) -> None:
+    assert what_it_holds(metric) is holds
+    assert counts_requests(metric) is all_requests
+    assert counts_failures(metric) is failures
 
 
 # One query for each of the shapes that real canary metrics were counted to have.
