@@ -1,0 +1,110 @@
+"""Chaos Toolkit's control: the world is up before the experiment begins, and gone when it has ended, however it ends.
+
+Under `gamebird gameday` the runner has put a rehearsal on the stage, and this starts and stops it. Under `chaos run`
+nobody has, so this makes one from the experiment: at the speed, seed and policy of the environment variables
+GAMEBIRD_SPEED, GAMEBIRD_SEED and GAMEBIRD_POLICY (20, 1 and the file's first policy unless set), with manifests found
+beside the file on the command line. The verdict goes to Chaos Toolkit's log and the scorecard into its journal.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import yaml
+from chaoslib.exceptions import InterruptExecution
+
+from experiments.chaos import stage
+
+logger = logging.getLogger("chaostoolkit")
+
+_folders: list[Path] = []
+
+
+def before_experiment_control(context: dict[str, Any], **_: Any) -> None:
+    """Bring the world up; without one there is no experiment."""
+    try:
+        if not stage.is_on():
+            stage.enter(_rehearsal_for(context))
+        stage.current().start()
+    except Exception as error:
+        if stage.is_on():
+            stage.current().failure = error
+        logger.debug("The world did not start", exc_info=True)
+        raise InterruptExecution(f"The world did not start: {error}") from error
+
+
+def after_experiment_control(context: dict[str, Any], state: Any = None, **_: Any) -> None:
+    """Take the world down and, under `chaos run`, say what came out."""
+    if not stage.is_on():
+        return
+    rehearsal = stage.current()
+    try:
+        rehearsal.stop()
+    except Exception as error:
+        rehearsal.failure = rehearsal.failure or error
+        logger.error("The world did not end in order: %s", error)
+    if _folders and rehearsal.failure is None and isinstance(state, dict):
+        _report(state)
+
+
+def cleanup_control() -> None:
+    """Take down what is still there; called whatever happened before."""
+    if not stage.is_on():
+        return
+    rehearsal = stage.current()
+    try:
+        rehearsal.stop()
+    finally:
+        if _folders:  # the rehearsal was made here, so it leaves the stage here
+            stage.leave()
+            while _folders:
+                shutil.rmtree(_folders.pop(), ignore_errors=True)
+
+
+def _rehearsal_for(experiment: dict[str, Any]) -> Any:
+    from experiments.gameday_files import load_game_day, refuse_pauses
+    from experiments.runner import Options, make_rehearsal
+
+    game_day = load_game_day(_file_of(experiment))
+    options = Options(
+        speed=float(os.environ.get("GAMEBIRD_SPEED", "20")), seed=int(os.environ.get("GAMEBIRD_SEED", "1"))
+    )
+    refuse_pauses(game_day, options.speed)
+    policy = os.environ.get("GAMEBIRD_POLICY", next(iter(game_day.policies)))
+    if policy not in game_day.policies:
+        raise ValueError(f"GAMEBIRD_POLICY is {policy!r}; the file has {', '.join(game_day.policies)}")
+    folder = Path(tempfile.mkdtemp(prefix="gamebird-"))
+    _folders.append(folder)
+    return make_rehearsal(game_day, policy, options, folder)
+
+
+def _file_of(experiment: dict[str, Any]) -> Path:
+    """Return the file that an experiment was read from: Chaos Toolkit does not say, but its command line does."""
+    for argument in sys.argv[1:]:
+        path = Path(argument)
+        if path.suffix in (".yaml", ".yml", ".json") and path.is_file():
+            try:
+                read = yaml.safe_load(path.read_text(encoding="utf-8"))
+            except (yaml.YAMLError, UnicodeDecodeError):
+                continue
+            if isinstance(read, dict) and read.get("extensions") == experiment.get("extensions"):
+                return path
+    raise ValueError("the experiment's file is not on the command line, so its manifests cannot be found")
+
+
+def _report(journal: dict[str, Any]) -> None:
+    from experiments.report.words import headline
+    from experiments.report.writing import card_as_json
+    from experiments.runner import score_rehearsal
+
+    card = score_rehearsal(stage.current())
+    logger.info("Policy %s: %s", card.policy, headline(card))
+    for check in card.checks:
+        logger.info("  %s: expected %s, was %s", check.what, check.expected, check.actual)
+    journal["gamebird"] = card_as_json(card)

@@ -1,0 +1,371 @@
+"""Read a game day: a Chaos Toolkit experiment whose entry `gamebird` in `extensions` says what is rehearsed.
+
+Everything that can be wrong is found before anything is started, and all of it at once: fields, actions and their
+instants, the manifests that the file names, one expectation for each policy. What Chaos Toolkit defines keeps its
+names and its meaning. docs/gameday-files.md is the schema for people; nothing else reads these files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from controller.manifests.documents import Document, FieldPath, ManifestError, Problem, nearest, read_documents, shown
+from controller.manifests.loading import Policy, load
+from experiments.field_problems import field_problems
+from experiments.method import ACTIONS, Action, AwaitVerdict, DeployRelease
+from loadgen.traffic import Traffic
+from sim.releases import Release
+
+ACTIONS_MODULE = "experiments.chaos.actions"
+CONTROL_MODULE = "experiments.chaos.control"
+
+Verdict = Literal["promoted", "aborted", "paused", "degraded"]
+PolicyName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
+_Limit = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)]
+
+
+class _Value(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+class Expectation(_Value):
+    """What one policy should make of the release. All that is named must hold.
+
+    Attributes:
+        verdict: `promoted`; `aborted`; `paused`: a person is waited for; `degraded`: no progress, and no abort either.
+        detected_within_s: policy seconds from the canary's first request to the decision to abort.
+        recovered_within_s: policy seconds from that decision until no user met the canary.
+        weight_max: percent of the traffic that the release got at most before the verdict.
+        bad_requests_max: requests that users saw fail or saw too slow.
+    """
+
+    verdict: Verdict
+    detected_within_s: _Limit | None = None
+    recovered_within_s: _Limit | None = None
+    weight_max: Annotated[float, Field(strict=True, ge=0, le=100)] | None = None
+    bad_requests_max: Annotated[int, Field(strict=True, ge=0)] | None = None
+
+
+class Setup(_Value):
+    """What is rehearsed: the entry `gamebird` of a game day's `extensions`.
+
+    Attributes:
+        policies: manifests by policy; paths count from the game day's folder.
+        rollout: which Rollout, where the manifests hold several.
+        traffic: what users ask for, in policy time.
+        release: the release under test.
+        stable: what it replaces; a good release unless it says otherwise.
+        slow_after_s: an answer later than this is bad for a user, seconds of the wall; None: no answer is too slow.
+        settle_s: how long traffic goes on after the verdict, policy seconds, so that the way back is seen.
+        command: the user's own program instead of the demo service.
+        expect: what should come out, for each of the policies.
+    """
+
+    name: Literal["gamebird"] = "gamebird"
+    purpose: str = ""
+    policies: Annotated[dict[PolicyName, Annotated[tuple[str, ...], Field(min_length=1)]], Field(min_length=1)]
+    rollout: str | None = None
+    traffic: Traffic
+    release: Release
+    stable: Release = Field(default_factory=Release)
+    slow_after_s: _Limit | None = 1.0
+    settle_s: Annotated[float, Field(strict=True, ge=0, le=86_400)] = 60.0
+    command: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
+    expect: dict[PolicyName, Expectation]
+
+    @model_validator(mode="after")
+    def _one_expectation_each(self) -> Setup:
+        if set(self.expect) != set(self.policies):
+            raise ValueError(f"an expectation for each policy: {', '.join(self.policies)}")
+        return self
+
+
+class Provider(_Value):
+    """Who carries an activity out; only Python functions can be read as data."""
+
+    type: Literal["python", "process", "http"]
+    module: str | None = None
+    func: str | None = None
+    arguments: Any = None
+    secrets: Any = None
+    path: str | None = None
+    url: str | None = None
+    method: str | None = None
+    headers: dict[str, Any] | None = None
+    timeout: Any = None
+    verify_tls: bool | None = None
+    max_retries: int | None = None
+    expected_status: Any = None
+
+
+class Pauses(_Value):
+    """Chaos Toolkit's own waits, in seconds of the wall."""
+
+    before: float | str | None = None
+    after: float | str | None = None
+
+
+class Control(_Value):
+    """One of Chaos Toolkit's controls."""
+
+    name: str
+    provider: Provider
+    scope: Literal["before", "after"] | None = None
+    automatic: bool | None = None
+    ref: str | None = None
+
+
+class Activity(_Value):
+    """A probe or an action, as Chaos Toolkit defines it."""
+
+    type: Literal["probe", "action"] | None = None
+    name: str | None = None
+    ref: str | None = None
+    provider: Provider | None = None
+    tolerance: Any = None
+    pauses: Pauses | None = None
+    background: bool | None = None
+    timeout: float | None = None
+    secrets: Any = None
+    configuration: Any = None
+    controls: tuple[Control, ...] = ()
+    dry: Any = None
+
+    @model_validator(mode="after")
+    def _whole(self) -> Activity:
+        if self.ref is None and (self.type is None or self.name is None or self.provider is None):
+            raise ValueError("type, name and provider (or a ref to another activity)")
+        return self
+
+
+class Hypothesis(_Value):
+    """What holds while nothing is wrong."""
+
+    title: str
+    probes: tuple[Activity, ...] = ()
+    controls: tuple[Control, ...] = ()
+
+
+class Experiment(_Value):
+    """A Chaos Toolkit experiment, as far as a game day may go."""
+
+    title: Annotated[str, Field(min_length=1, max_length=200)]
+    description: Annotated[str, Field(min_length=1)]
+    version: str | None = None
+    tags: tuple[str, ...] = ()
+    contributions: dict[str, str] | None = None
+    configuration: dict[str, Any] | None = None
+    secrets: dict[str, Any] | None = None
+    controls: tuple[Control, ...] = ()
+    hypothesis: Hypothesis = Field(alias="steady-state-hypothesis")
+    method: Annotated[tuple[Activity, ...], Field(min_length=1)]
+    rollbacks: tuple[Activity, ...] = ()
+    runtime: dict[str, Any] | None = None
+    extensions: Annotated[tuple[dict[str, Any], ...], Field(min_length=1)]
+
+    @field_validator("controls")
+    @classmethod
+    def _with_our_control(cls, controls: tuple[Control, ...]) -> tuple[Control, ...]:
+        if not any(control.provider.module == CONTROL_MODULE for control in controls):
+            raise ValueError(f"a control with module {CONTROL_MODULE}, which starts and ends the world")
+        return controls
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MethodEntry:
+    """One entry of the method: an action of ours, or None where another extension acts."""
+
+    name: str
+    action: Action | None
+    has_pauses: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GameDay:
+    """A game day that can be run: checked, with its policies loaded.
+
+    Attributes:
+        experiment: the file's own data, for Chaos Toolkit.
+        policies: the loaded policy behind each name, in the order of the file.
+    """
+
+    path: Path
+    title: str
+    description: str
+    setup: Setup
+    method: tuple[MethodEntry, ...]
+    policies: Mapping[str, Policy]
+    experiment: dict[str, Any] = field(repr=False)
+
+    @property
+    def name(self) -> str:
+        """The file's name without its suffix, as reports and folders call it."""
+        return self.path.stem
+
+
+def load_game_day(path: Path) -> GameDay:
+    """Return the game day in a file.
+
+    Raises:
+        ManifestError: all problems of the file and of the manifests that it names.
+    """
+    documents = read_documents(path)
+    if len(documents) != 1 or not isinstance(documents[0].value, dict):
+        found = "empty" if not documents else f"{len(documents)} documents" if len(documents) > 1 else "no mapping"
+        raise ManifestError([Problem(file=str(path), line=1, column=1, path="", found=found, need="one experiment")])
+    document = documents[0]
+    problems: list[Problem] = []
+    experiment = _validated(Experiment, document, (), problems)
+    setup = _setup(document, problems)
+    method = _method(document, problems)
+    policies = _policies(path.parent, _named_policies(document), setup, problems)
+    if problems or experiment is None or setup is None:
+        raise ManifestError(problems)
+    return GameDay(
+        path=path,
+        title=experiment.title,
+        description=experiment.description.strip(),
+        setup=setup,
+        method=method,
+        policies=policies,
+        experiment=document.value,
+    )
+
+
+def refuse_pauses(game_day: GameDay, speed: float) -> None:
+    """Refuse Chaos Toolkit's own pauses when policy time is faster than the wall, on which they are counted.
+
+    Raises:
+        ManifestError: an entry of the method has pauses and `speed` is not 1.
+    """
+    if speed == 1 or not any(entry.has_pauses for entry in game_day.method):
+        return
+    document = read_documents(game_day.path)[0]
+    raise ManifestError(
+        document.problem(
+            ("method", index, "pauses"),
+            f"there at speed {speed:g}",
+            "to be given as at_s or when in the action's arguments, which are in policy time (or speed 1)",
+        )
+        for index, entry in enumerate(game_day.method)
+        if entry.has_pauses
+    )
+
+
+def _validated(model: type[Any], document: Document, at: FieldPath, problems: list[Problem]) -> Any:
+    value: Any = document.value
+    for part in at:
+        value = value[part]
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        problems += field_problems(error, document, at, model)
+        return None
+
+
+def _setup(document: Document, problems: list[Problem]) -> Setup | None:
+    extensions = document.value.get("extensions")
+    if not isinstance(extensions, list):
+        return None  # the experiment's own model says so
+    for index, entry in enumerate(extensions):
+        if isinstance(entry, dict) and entry.get("name") == "gamebird":
+            setup: Setup | None = _validated(Setup, document, ("extensions", index), problems)
+            return setup
+    problems.append(document.problem(("extensions",), "without gamebird", "an entry with name: gamebird"))
+    return None
+
+
+def _method(document: Document, problems: list[Problem]) -> tuple[MethodEntry, ...]:
+    activities = document.value.get("method")
+    if not isinstance(activities, list):
+        return ()
+    entries = []
+    for index, activity in enumerate(activities):
+        if not isinstance(activity, dict):
+            continue
+        action = _action(document, index, activity, problems)
+        entries.append(
+            MethodEntry(name=str(activity.get("name", "")), action=action, has_pauses=bool(activity.get("pauses")))
+        )
+    _check_order(document, entries, problems)
+    return tuple(entries)
+
+
+def _action(document: Document, index: int, activity: dict[str, Any], problems: list[Problem]) -> Action | None:
+    provider = activity.get("provider")
+    if not isinstance(provider, dict) or provider.get("module") != ACTIONS_MODULE:
+        return None
+    at: FieldPath = ("method", index, "provider")
+    func = provider.get("func")
+    model = ACTIONS.get(func) if isinstance(func, str) else None
+    if model is None:
+        meant = nearest(str(func), tuple(ACTIONS))
+        need = f"to be spelled {meant}" if meant else f"one of {', '.join(ACTIONS)}"
+        problems.append(document.problem((*at, "func"), shown(func), need))
+        return None
+    if "arguments" not in provider:
+        try:
+            return model.model_validate({})
+        except ValidationError as error:
+            problems += field_problems(error, document, at, model)
+            return None
+    action: Action | None = _validated(model, document, (*at, "arguments"), problems)
+    return action
+
+
+def _check_order(document: Document, entries: list[MethodEntry], problems: list[Problem]) -> None:
+    """Entries are carried out one after the other, so an instant cannot lie before the entry above it."""
+    latest_s = 0.0
+    for index, entry in enumerate(entries):
+        at_s = getattr(entry.action, "at_s", None)
+        if at_s is None:
+            continue
+        if at_s < latest_s:
+            problems.append(
+                document.problem(
+                    ("method", index, "provider", "arguments", "at_s"),
+                    f"{at_s:g}, before the {latest_s:g} of an entry above",
+                    "entries in the order of time",
+                )
+            )
+        latest_s = max(latest_s, at_s)
+    kinds = [type(entry.action) for entry in entries]
+    for wanted in (DeployRelease, AwaitVerdict):
+        if kinds.count(wanted) != 1:
+            problems.append(
+                document.problem(
+                    ("method",), f"with {kinds.count(wanted)} entries of {wanted.func}", "exactly one of them"
+                )
+            )
+
+
+def _named_policies(document: Document) -> dict[str, list[str]]:
+    """Return the manifests of each policy as far as they can be read, so that their problems come with the others."""
+    extensions = document.value.get("extensions")
+    entries = [entry for entry in extensions if isinstance(entry, dict)] if isinstance(extensions, list) else []
+    for entry in entries:
+        named = entry.get("policies")
+        if entry.get("name") == "gamebird" and isinstance(named, dict):
+            return {
+                str(name): [file for file in files if isinstance(file, str)]
+                for name, files in named.items()
+                if isinstance(files, list)
+            }
+    return {}
+
+
+def _policies(
+    folder: Path, named: Mapping[str, list[str]], setup: Setup | None, problems: list[Problem]
+) -> dict[str, Policy]:
+    policies: dict[str, Policy] = {}
+    for name, files in named.items():
+        try:
+            policies[name] = load([folder / file for file in files]).policy(setup.rollout if setup else None)
+        except ManifestError as error:
+            problems += [problem for problem in error.problems if problem not in problems]
+    return policies

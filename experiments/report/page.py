@@ -1,0 +1,36 @@
+"""The report as one page of HTML that opens from disk: no script, no font, no picture from elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from experiments.report import words
+from experiments.scorecard import Scorecard
+
+
+def page(cards: Sequence[Scorecard], *, description: str, picture: str) -> str:
+    """Return the page.
+
+    Args:
+        picture: the timeline as SVG, of our own making; everything else is escaped.
+    """
+    from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+    from markupsafe import Markup
+
+    environment = Environment(
+        loader=PackageLoader("experiments.report"),
+        autoescape=select_autoescape(default=True, default_for_string=True),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals["w"] = words
+    template = environment.get_template("report.html.j2")
+    return template.render(
+        cards=cards,
+        first=cards[0],
+        description=description,
+        picture=Markup(picture[picture.index("<svg") :]),
+        rows=words.comparison(cards),
+        holds=all(card.holds for card in cards),
+    )

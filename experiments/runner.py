@@ -1,0 +1,191 @@
+"""Run a game day: for each policy one rehearsal, through Chaos Toolkit's own library, and a scorecard of each.
+
+The shell around everything else here: it makes folders and worlds, hands the experiment to Chaos Toolkit, and keeps
+what came back. Whatever happens, the world is gone when a function of this module has returned or raised.
+"""
+
+from __future__ import annotations
+
+import copy
+import logging
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from experiments.chaos import stage
+from experiments.gameday_files import GameDay
+from experiments.provenance import collect
+from experiments.rehearsal import Rehearsal, World, describe
+from experiments.report.series import series_of
+from experiments.report.writing import Rehearsed
+from experiments.scorecard import Evidence, Scorecard, score
+
+REAL_RPS_MAX = 1000.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """How a game day is run.
+
+    Attributes:
+        speed: policy seconds in a second of the wall.
+        seed: chance, everywhere: arrivals, errors, latencies.
+        prometheus: a Prometheus binary to use instead of the embedded query server.
+        keep: the folder of each rehearsal (logs, records) is kept.
+    """
+
+    speed: float = 20.0
+    seed: int = 1
+    prometheus: Path | None = None
+    keep: bool = False
+
+    def __post_init__(self) -> None:
+        if not 0 < self.speed <= 1000:
+            raise ValueError(f"the speed is {self.speed:g}; it needs a number above 0, 1000 at most")
+
+
+class SpeedError(ValueError):
+    """The game day cannot be run at this speed on one machine."""
+
+
+Watch = Callable[[Rehearsal], Any]
+
+
+def rehearse(game_day: GameDay, policy: str, options: Options, *, watch: Watch | None = None) -> Rehearsed:
+    """Run one rehearsal and return what it showed.
+
+    Args:
+        watch: called with the rehearsal before it starts; what it returns is closed (`close()`) after it has ended.
+
+    Raises:
+        SpeedError: the traffic at this speed is more than one machine sends.
+        RehearsalError, WorldError, LoadError: the world failed.
+        KeyboardInterrupt: somebody pressed Ctrl-C; nothing is left.
+    """
+    check_speed(game_day, options.speed)
+    folder = Path(tempfile.mkdtemp(prefix="gamebird-"))
+    try:
+        rehearsal = make_rehearsal(game_day, policy, options, folder)
+        view = watch(rehearsal) if watch is not None else None
+        try:
+            journal = _play(rehearsal)
+        finally:
+            rehearsal.stop()
+            if view is not None:
+                view.close()
+        if rehearsal.failure is not None:
+            raise rehearsal.failure
+        if journal.get("status") == "interrupted":
+            raise KeyboardInterrupt
+        return Rehearsed(
+            card=score_rehearsal(rehearsal),
+            series=series_of(rehearsal.events, rehearsal.requests(), ended_s=rehearsal.ended_s),
+            events=tuple(rehearsal.events),
+            journal=journal,
+        )
+    finally:
+        if not options.keep:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def check_speed(game_day: GameDay, speed: float) -> None:
+    """Refuse a speed at which one machine could not send the traffic.
+
+    Raises:
+        SpeedError: rps times speed is over a thousand real requests/s.
+    """
+    peak = game_day.setup.traffic.peak_rps(3600.0)
+    if peak * speed > REAL_RPS_MAX:
+        raise SpeedError(
+            f"{game_day.path}: traffic of {peak:g} requests/s at speed {speed:g} is {peak * speed:g} real requests/s; "
+            f"it needs {REAL_RPS_MAX:g} at most, so a speed of {REAL_RPS_MAX / peak:g} or less"
+        )
+
+
+def make_rehearsal(game_day: GameDay, policy: str, options: Options, folder: Path) -> Rehearsal:
+    """Return a rehearsal in the local world; nothing is started yet."""
+    return Rehearsal(
+        game_day=game_day,
+        policy=policy,
+        speed=options.speed,
+        seed=options.seed,
+        directory=folder,
+        world=_local_world(game_day, policy, options, folder),
+    )
+
+
+def _local_world(game_day: GameDay, policy: str, options: Options, folder: Path) -> World:
+    from experiments.testbeds.local.world import LocalWorld
+
+    raise NotImplementedError(LocalWorld)
+
+
+def score_rehearsal(rehearsal: Rehearsal) -> Scorecard:
+    """Return the scorecard of a rehearsal that has ended."""
+    game_day, setup = rehearsal.game_day, rehearsal.setup
+    files = [str(file) for file in setup.policies[rehearsal.policy]]
+    inputs = [(game_day.path.name, game_day.path), *((file, game_day.path.parent / file) for file in files)]
+    return score(
+        Evidence(
+            game_day=game_day.name,
+            title=game_day.title,
+            policy=rehearsal.policy,
+            release=describe(setup.release),
+            expect=setup.expect[rehearsal.policy],
+            events=tuple(rehearsal.events),
+            requests=rehearsal.requests(),
+            validity=rehearsal.validity(),
+            slow_after_s=setup.slow_after_s,
+            speed=rehearsal.speed,
+            rps=setup.traffic.rps,
+            ended_s=rehearsal.ended_s,
+            provenance=collect(
+                speed=rehearsal.speed,
+                seed=rehearsal.seed,
+                metrics_server=rehearsal.world.metrics_server,
+                inputs=inputs,
+                started_at=rehearsal.started_at,
+            ),
+            notes=tuple(rehearsal.notes),
+        )
+    )
+
+
+def _play(rehearsal: Rehearsal) -> dict[str, Any]:
+    """Run the experiment through Chaos Toolkit's library and return its journal."""
+    from chaoslib.experiment import run_experiment
+    from chaoslib.types import Strategy
+
+    stage.enter(rehearsal)
+    try:
+        with _log_to(rehearsal.directory / "chaostoolkit.log"):
+            journal: dict[str, Any] = run_experiment(
+                copy.deepcopy(rehearsal.game_day.experiment),
+                settings={"runtime": {"rollbacks": {"strategy": "always"}}},
+                strategy=Strategy.DEFAULT,
+            )
+    finally:
+        stage.leave()
+    return journal
+
+
+@contextmanager
+def _log_to(file: Path) -> Iterator[None]:
+    """Keep Chaos Toolkit's log out of the terminal, which the live view owns."""
+    logger = logging.getLogger("chaostoolkit")
+    before = (logger.level, logger.propagate)
+    handler = logging.FileHandler(file, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    logger.addHandler(handler)
+    logger.setLevel(logging.DEBUG)
+    logger.propagate = False
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        handler.close()
+        logger.level, logger.propagate = before

@@ -1,0 +1,217 @@
+"""`gamebird gameday`: rehearse a release and say what came out, in the terminal and as reports.
+
+The only place of a game day that prints and exits. What is rehearsed, measured and written is in `experiments`.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+import typer.core
+
+from gamebird.cli.exits import Exit, exits
+
+if TYPE_CHECKING:
+    from experiments.gameday_files import GameDay
+    from experiments.report.writing import Rehearsed
+    from experiments.runner import Options
+
+EXAMPLE = "gamebird gameday run examples/orders-api/gamedays/errors-5pct.yaml --policy both --speed 20"
+
+
+class Output(StrEnum):
+    """What standard output gets."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+class RunByDefault(typer.core.TyperGroup):
+    """`gamebird gameday FILE` is short for `gamebird gameday run FILE`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Put the default command in where none is named."""
+        if args and args[0] not in self.commands and not args[0].startswith("-"):
+            args = ["run", *args]
+        parsed: list[str] = super().parse_args(ctx, args)
+        return parsed
+
+
+app = typer.Typer(
+    cls=RunByDefault,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    no_args_is_help=True,
+    help="Rehearse a release: a real proxy, real processes, real load, an injected fault, a scorecard.",
+)
+
+
+@app.callback()
+def _group() -> None:
+    """Rehearse a release: a real proxy, real processes, real load, an injected fault, a scorecard."""
+
+
+@app.command(epilog=f"Example: {EXAMPLE}")
+def run(
+    file: Annotated[Path, typer.Argument(help="A game day: a Chaos Toolkit experiment with an extension gamebird.")],
+    policy: Annotated[
+        str, typer.Option(help="Which of the file's policies: as-written, corrected, or both. The first unless said.")
+    ] = "",
+    speed: Annotated[float, typer.Option(help="Policy seconds in a second of the wall.")] = 20.0,
+    seed: Annotated[int, typer.Option(min=0, help="Chance: the same seed, the same arrivals.")] = 1,
+    report: Annotated[
+        Path | None, typer.Option(help="Where the reports go: a folder that is not there yet, or empty.")
+    ] = None,
+    output: Annotated[Output, typer.Option(help="What standard output gets.")] = Output.TABLE,
+    prometheus: Annotated[
+        Path | None, typer.Option(help="A Prometheus 3 binary, instead of the embedded query server.")
+    ] = None,
+    keep: Annotated[bool, typer.Option("--keep", help="Keep the logs and records of each rehearsal.")] = False,
+    demo: Annotated[
+        bool, typer.Option("--demo", help="Succeed when every rehearsal ran and was measured, whatever came out.")
+    ] = False,
+) -> None:
+    """Rehearse a release under one or more policies, and write the reports.
+
+    Exit codes: 0 all expectations hold, 1 they do not, 2 the file is wrong, 3 the world failed.
+    """
+    from controller.manifests.problems import ManifestError
+    from experiments.gameday_files import load_game_day
+    from experiments.leases import FaultError
+    from experiments.rehearsal import RehearsalError
+    from experiments.report.writing import ReportError, report_as_json, write_reports
+    from experiments.runner import SpeedError
+    from experiments.testbeds.local.children import WorldError
+    from loadgen.openloop import LoadError
+    from loadgen.traffic import TrafficError
+
+    with exits(
+        wrong_input=(ManifestError, SpeedError, ReportError, TrafficError, UsageError),
+        world_failed=(WorldError, RehearsalError, LoadError, FaultError),
+    ):
+        game_day = load_game_day(file)
+        options = _options(speed, seed, prometheus, keep)
+        policies = _policies(game_day, policy)
+        folder = _report_folder(report, game_day.name)
+        rehearsed = _rehearse(game_day, policies, options, quiet=output is Output.JSON)
+        written = write_reports(folder, rehearsed, description=game_day.description)
+    if output is Output.JSON:
+        print(json.dumps({**report_as_json(rehearsed), "reports": str(written)}, indent=2, ensure_ascii=False))
+    else:
+        _print(rehearsed, written)
+    raise SystemExit(_exit_code(rehearsed, demo=demo))
+
+
+class UsageError(ValueError):
+    """An option that does not fit the file or the machine."""
+
+
+def _options(speed: float, seed: int, prometheus: Path | None, keep: bool) -> Options:
+    from experiments.runner import Options
+
+    if prometheus is not None and not prometheus.is_file():
+        raise UsageError(f"--prometheus {prometheus}: there is no such file; it needs a Prometheus 3 binary")
+    try:
+        return Options(speed=speed, seed=seed, prometheus=prometheus, keep=keep)
+    except ValueError as error:
+        raise UsageError(f"--speed: {error}") from error
+
+
+def _policies(game_day: GameDay, named: str) -> list[str]:
+    known = list(game_day.policies)
+    if not named:
+        return known[:1]
+    if named in ("both", "all"):
+        return known
+    if named not in known:
+        raise UsageError(f"--policy {named}: {game_day.path} has {', '.join(known)}, and both")
+    return [named]
+
+
+def _report_folder(named: Path | None, name: str) -> Path:
+    """Return where the reports go, and refuse a folder that holds something before an hour is spent."""
+    from experiments.report.writing import ReportError
+
+    if named is None:
+        stamp = f"{datetime.now():%Y%m%d-%H%M%S}-{name}"
+        folder, number = Path("gamedays") / stamp, 2
+        while folder.exists():
+            folder, number = Path("gamedays") / f"{stamp}-{number}", number + 1
+        return folder
+    if named.exists() and (not named.is_dir() or any(named.iterdir())):
+        raise ReportError(f"--report {named}: it is not empty; name a folder that is, or one that is not there yet")
+    return named
+
+
+def _rehearse(game_day: GameDay, policies: list[str], options: Options, *, quiet: bool) -> list[Rehearsed]:
+    from rich.console import Console
+
+    from experiments.gameday_files import refuse_pauses
+    from experiments.live import watch
+    from experiments.runner import rehearse
+
+    refuse_pauses(game_day, options.speed)
+    console = Console(stderr=quiet)
+    return [rehearse(game_day, policy, options, watch=lambda live: watch(live, console)) for policy in policies]
+
+
+def _print(rehearsed: list[Rehearsed], written: Path) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from experiments.report.words import comparison, headline
+
+    console = Console(highlight=False)
+    cards = [one.card for one in rehearsed]
+    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), title=cards[0].title, title_justify="left")
+    table.add_column("", style="dim")
+    for card in cards:
+        table.add_column(f"policy {card.policy}")
+    for name, values in comparison(cards):
+        table.add_row(name, *values)
+    console.print()
+    console.print(table)
+    console.print()
+    for card in cards:
+        console.print(f"{card.policy}: {headline(card)}", markup=False)
+        for line in card.decisions:
+            if line.limit:
+                _print_record(console, line)
+        for check in card.checks:
+            if not check.held:
+                text = f"  {check.what}: expected {check.expected}, was {check.actual}"
+                console.print(text, style="red", markup=False)
+    console.print(f"\nReport: {written / 'report.html'}", markup=False, soft_wrap=True)
+
+
+def _print_record(console: Any, line: Any) -> None:
+    from experiments.report.words import clock, count
+
+    console.print(f"  {clock(line.t_s)} {line.what}", markup=False, soft_wrap=True)
+    for measured in line.measurements:
+        console.print(
+            f"        {measured.metric} was {measured.value} over {count(measured.requests)} requests, needs "
+            f"{measured.condition}{f'; {measured.flip}' if measured.flip else ''}",
+            markup=False,
+            soft_wrap=True,
+        )
+
+
+def _exit_code(rehearsed: list[Rehearsed], *, demo: bool) -> int:
+    from experiments.verdicts import Verdict
+
+    if demo:
+        measured = all(
+            one.card.verdict is not Verdict.UNFINISHED and one.card.measurements and one.card.load.counts == "valid"
+            for one in rehearsed
+        )
+        if not measured:
+            print("gamebird: a rehearsal was not measured; see the notes of the report", file=sys.stderr)
+        return Exit.GOOD if measured else Exit.NO
+    return Exit.GOOD if all(one.card.holds for one in rehearsed) else Exit.NO
