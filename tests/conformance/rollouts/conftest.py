@@ -13,8 +13,10 @@ import itertools
 import json
 import math
 import pickle
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,7 @@ from controller.core.runs import AnalysisRun
 from controller.core.snapshot import PodSeen
 from controller.core.status import PauseReason, RolloutStatus
 from controller.manifests import values as v
+from controller.manifests.loading import Manifests, load
 
 HERE = Path(__file__).parent
 REACTION_S = 0.01  # from a change to the controller's next look
@@ -43,139 +46,99 @@ def recordings() -> list[dict[str, Any]]:
     return found
 
 
-# ---- scenarios as values
+# ---- scenarios as manifests
 
 
-def _analysis(scenario: str, block: dict[str, Any]) -> v.RolloutAnalysis:
-    args = []
-    for arg in block.get("args", ()):
-        source = arg.get("valueFrom", {}).get("podTemplateHashValue")
-        args.append(
-            v.RolloutArg(
-                name=arg["name"],
-                value=arg.get("value"),
-                value_from=v.PodTemplateHash(revision=source) if source else None,
-            )
-        )
-    return v.RolloutAnalysis(
-        templates=tuple(v.TemplateRef(name=f"{scenario}-{t['templateName']}") for t in block["templates"]),
-        args=tuple(args),
-        dry_run=tuple(rule["metricName"] for rule in block.get("dryRun", ())),
-    )
+def rollout_manifest(scenario: dict[str, Any], version: str) -> dict[str, Any]:
+    """Return the Rollout that the scenario was recorded with, at one version of its pod template."""
+    canary = dict(scenario["canary"])
+    if "analysis" in canary:
+        canary["analysis"] = prefixed(scenario["name"], canary["analysis"])
+    canary["steps"] = [
+        {**step, "analysis": prefixed(scenario["name"], step["analysis"])} if "analysis" in step else step
+        for step in scenario["steps"]
+    ]
+    if scenario["traffic_routing"]:
+        canary |= {"canaryService": "canary", "stableService": "stable"}
+        canary["trafficRouting"] = {"nginx": {"stableIngress": "ingress"}}
+    metadata: dict[str, Any] = {"name": scenario["name"]}
+    if scenario.get("parity") == "off":
+        metadata["annotations"] = {"gamebird.dev/parity": "off"}
+    return {
+        "apiVersion": "argoproj.io/v1alpha1",
+        "kind": "Rollout",
+        "metadata": metadata,
+        "spec": {
+            "replicas": scenario["replicas"],
+            "selector": {"matchLabels": {"app": "a"}},
+            "template": pod_template(version),
+            "strategy": {"canary": canary},
+            **scenario["spec"],
+        },
+    }
 
 
-def _seconds(text: int | str | None) -> float | None:
-    if text is None:
-        return None
-    if isinstance(text, int):
-        return float(text)
-    return float(text) if text.isdigit() else v.duration_s(text)
+def pod_template(version: str) -> dict[str, Any]:
+    return {
+        "metadata": {"labels": {"app": "a"}},
+        "spec": {"containers": [{"name": "app", "image": f"app:{version}"}]},
+    }
 
 
-def step_of(scenario: str, block: dict[str, Any]) -> v.Step:
-    pause = block.get("pause")
-    scale = block.get("setCanaryScale")
-    return v.Step(
-        set_weight=block.get("setWeight"),
-        pause=None if pause is None else v.Pause(duration_s=_seconds(pause.get("duration"))),
-        analysis=_analysis(scenario, block["analysis"]) if "analysis" in block else None,
-        set_canary_scale=None
-        if scale is None
-        else v.SetCanaryScale(
-            replicas=scale.get("replicas"),
-            weight_percent=scale.get("weight"),
-            match_traffic_weight=scale.get("matchTrafficWeight", False),
-        ),
-    )
+def prefixed(scenario: str, analysis: dict[str, Any]) -> dict[str, Any]:
+    """Give templates the names that they had: recordings leave the scenario's prefix out."""
+    names = [{**ref, "templateName": f"{scenario}-{ref['templateName']}"} for ref in analysis["templates"]]
+    return {**analysis, "templates": names}
 
 
-def _amount(text: int | str | None, default: v.Amount) -> v.Amount:
-    if text is None:
-        return default
-    if isinstance(text, int):
-        return v.Amount(number=text)
-    return v.Amount(number=int(text.rstrip("%")), percent=text.endswith("%"))
+def template_manifest(scenario: dict[str, Any], name: str) -> dict[str, Any]:
+    metrics = scenario["templates"][name]
+    args = list(scenario.get("template_args", {}).get(name, ()))
+    known = {arg["name"] for arg in args}
+    args += [{"name": arg} for metric in metrics for arg in metric.get("x_args", ()) if arg not in known]
+    spec: dict[str, Any] = {"metrics": [metric_manifest(scenario["name"], metric) for metric in metrics]}
+    if args:
+        spec["args"] = args
+    return {
+        "apiVersion": "argoproj.io/v1alpha1",
+        "kind": "AnalysisTemplate",
+        "metadata": {"name": f"{scenario['name']}-{name}"},
+        "spec": spec,
+    }
 
 
-def rollout_of(scenario: dict[str, Any], version: str) -> v.Rollout:
-    canary, spec = scenario["canary"], scenario["spec"]
-    background = canary.get("analysis")
-    default = v.CanaryStrategy()
-    threshold = canary.get("replicaProgressThreshold")
-    strategy = v.CanaryStrategy(
-        steps=tuple(step_of(scenario["name"], block) for block in scenario["steps"]),
-        canary_service="canary",
-        stable_service="stable",
-        traffic_routing=v.TrafficRouting(nginx=v.NginxRouting(stable_ingresses=("ingress",)))
-        if scenario["traffic_routing"]
-        else None,
-        max_surge=_amount(canary.get("maxSurge"), default.max_surge),
-        max_unavailable=_amount(canary.get("maxUnavailable"), default.max_unavailable),
-        analysis=None
-        if background is None
-        else v.BackgroundAnalysis(
-            analysis=_analysis(scenario["name"], background), starting_step=background.get("startingStep", 0)
-        ),
-        scale_down_delay_s=canary.get("scaleDownDelaySeconds"),
-        scale_down_delay_revision_limit=canary.get("scaleDownDelayRevisionLimit"),
-        abort_scale_down_delay_s=canary.get("abortScaleDownDelaySeconds"),
-        dynamic_stable_scale=canary.get("dynamicStableScale", False),
-        min_pods_per_replica_set=canary.get("minPodsPerReplicaSet"),
-        replica_progress_threshold=None
-        if threshold is None
-        else v.ReplicaProgressThreshold(kind=threshold["type"], value=threshold["value"]),
-    )
-    window = spec.get("rollbackWindow", {}).get("revisions")
-    return v.Rollout(
-        name=scenario["name"],
-        replicas=scenario["replicas"],
-        template=template_of(version),
-        min_ready_s=spec.get("minReadySeconds", 0),
-        progress_deadline_s=spec.get("progressDeadlineSeconds", 600),
-        progress_deadline_abort=spec.get("progressDeadlineAbort", False),
-        paused=spec.get("paused", False),
-        rollback_window_revisions=window,
-        strategy=strategy,
-        extensions=v.Extensions(parity=v.Parity.OFF if scenario.get("parity") == "off" else None),
-    )
+def metric_manifest(scenario: str, metric: dict[str, Any]) -> dict[str, Any]:
+    labels = "".join(f',{arg}="{{{{args.{arg}}}}}"' for arg in metric.get("x_args", ()))
+    query = f'gb{{s="{scenario}",m="{metric["name"]}"{labels}}}'
+    plain = {key: value for key, value in metric.items() if key != "x_args"}
+    return {**plain, "provider": {"prometheus": {"address": "http://prometheus:9090", "query": query}}}
 
 
+def loaded(manifests: list[dict[str, Any]]) -> Manifests:
+    """Load manifests as a user would; JSON is YAML."""
+    with tempfile.NamedTemporaryFile("w", suffix=".yaml", delete=False) as file:
+        file.write("\n---\n".join(json.dumps(manifest) for manifest in manifests))
+    try:
+        return load(file.name)
+    finally:
+        Path(file.name).unlink()
+
+
+def policy_of(scenario: dict[str, Any]) -> tuple[v.Rollout, dict[str, v.AnalysisTemplate]]:
+    """Return the scenario's Rollout at v1, and its templates by the names that scenarios use."""
+    names = list(scenario["templates"])
+    manifests = [rollout_manifest(scenario, "v1"), *(template_manifest(scenario, name) for name in names)]
+    found = loaded(manifests)
+    return found.rollouts[0], dict(zip(names, found.templates, strict=True))
+
+
+@lru_cache
 def template_of(version: str) -> v.PodTemplate:
-    return v.PodTemplate(canonical=f'{{"version":"{version}"}}')
-
-
-def templates_of(scenario: dict[str, Any]) -> dict[str, v.AnalysisTemplate]:
-    found = {}
-    for name, metrics in scenario["templates"].items():
-        declared = {}
-        for arg in scenario.get("template_args", {}).get(name, ()):
-            declared[arg["name"]] = arg.get("value")
-        for metric in metrics:
-            for arg in metric.get("x_args", ()):
-                declared.setdefault(arg, None)
-        found[name] = v.AnalysisTemplate(
-            name=f"{scenario['name']}-{name}",
-            args=tuple(v.TemplateArg(name=arg, value=value) for arg, value in declared.items()),
-            metrics=tuple(_metric(scenario["name"], metric) for metric in metrics),
-        )
-    return found
-
-
-def _metric(scenario: str, block: dict[str, Any]) -> v.MetricTemplate:
-    labels = "".join(f',{arg}="{{{{args.{arg}}}}}"' for arg in block.get("x_args", ()))
-    return v.MetricTemplate(
-        name=block["name"],
-        provider=v.PrometheusProvider(query=f'gb{{s="{scenario}",m="{block["name"]}"{labels}}}'),
-        interval=block.get("interval", ""),
-        initial_delay=block.get("initialDelay", ""),
-        count=block.get("count"),
-        success_condition=block.get("successCondition", ""),
-        failure_condition=block.get("failureCondition", ""),
-        failure_limit=block.get("failureLimit"),
-        inconclusive_limit=block.get("inconclusiveLimit"),
-        consecutive_error_limit=block.get("consecutiveErrorLimit"),
-        consecutive_success_limit=block.get("consecutiveSuccessLimit"),
-    )
+    """Return the pod template of a version, as loading reads it."""
+    plain = {"name": "r", "replicas": 1, "steps": [], "canary": {}, "spec": {}, "traffic_routing": None}
+    template = loaded([rollout_manifest(plain, version)]).rollouts[0].template
+    assert template is not None
+    return template
 
 
 # ---- the world
@@ -212,8 +175,7 @@ class World:
 
     def __post_init__(self) -> None:
         self.ids = itertools.count()
-        self.rollout = rollout_of(self.scenario, "v1")
-        self.templates = templates_of(self.scenario)
+        self.rollout, self.templates = policy_of(self.scenario)
         never = set(self.scenario.get("never_ready", ()))
         if "never_ready" not in self.scenario and "never-ready" in self.scenario["name"]:
             never = {"v2", "v3"}
