@@ -24,8 +24,9 @@ from controller.core.conditions.condition import (
     result_from_json,
 )
 from controller.core.conditions.errors import ConditionError, UnsupportedCondition
+from controller.core.conditions.flips import flip_phase, flip_value
 from controller.core.conditions.judging import Judgement, judge
-from controller.core.conditions.thresholds import Threshold
+from controller.core.conditions.thresholds import Threshold, fails_when, threshold_of
 
 __all__ = [
     "Condition",
@@ -37,6 +38,10 @@ __all__ = [
     "UnsupportedCondition",
     "compile_condition",
     "evaluate",
+    "fails_when",
+    "flip_phase",
+    "flip_value",
     "judge",
     "result_from_json",
+    "threshold_of",
 ]
