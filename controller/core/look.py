@@ -42,6 +42,7 @@ class Look:
         "plan",
         "restarted_s",
         "revision",
+        "routes",
         "rule",
         "snapshot",
         "stable",
@@ -97,6 +98,7 @@ class Look:
         self.weights: Weights | None = status.weights
         self.revision = status.revision
         self.restarted_s = status.restarted_s
+        self.routes = status.routes
         self.step_ref: RunReference | None = None
         self.step_run_phase: AnalysisPhase | None = None
         self.counts: tuple[int, int] | None = None  # kept by controller.core.replicas

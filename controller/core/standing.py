@@ -96,6 +96,7 @@ class Draft:
             promote_full=self.promote_full,
             restarted_s=look.restarted_s,
             weights=weights,
+            routes=look.routes,
             step_run=self.step_run,
             background_run=self.background_run,
             replicas=self.replicas,
@@ -129,6 +130,7 @@ class Draft:
             and self.step_hash == old.step_hash
             and look.revision == old.revision
             and look.restarted_s == old.restarted_s
+            and look.routes == old.routes
             and look.snapshot.generation == old.observed_generation
             and tuple(self.conditions.values()) == old.conditions
         )

@@ -103,16 +103,26 @@ def _set_step_routes(look: Look) -> None:
     step = look.step
     if step is None or look.revision <= 1:
         return
-    if step.set_header_route is not None:
-        look.actions.append(SetHeaderRoute(route=step.set_header_route))
-    if step.set_mirror_route is not None:
-        look.actions.append(SetMirrorRoute(route=step.set_mirror_route))
+    header, mirror = step.set_header_route, step.set_mirror_route
+    if header is not None and _is_new_route(look, header.name):
+        look.actions.append(SetHeaderRoute(route=header))
+    if mirror is not None and _is_new_route(look, mirror.name):
+        look.actions.append(SetMirrorRoute(route=mirror))
+
+
+def _is_new_route(look: Look, name: str) -> bool:
+    """Return whether a step's route has to be set, and note it; a later step may give a route other rules."""
+    route = f"{name}@{look.index}"
+    if route in look.routes:
+        return False
+    look.routes = (*(known for known in look.routes if known.rpartition("@")[0] != name), route)
+    return True
 
 
 def _remove_routes(look: Look) -> None:
-    routing = look.plan.canary.traffic_routing
-    if routing is not None and routing.managed_routes:
+    if look.routes:
         look.actions.append(RemoveManagedRoutes())
+        look.routes = ()
 
 
 def _ask_router(look: Look, weight: int, canary_hash: str, stable_hash: str) -> None:

@@ -1,0 +1,295 @@
+"""What one decision asks for, at moments that recordings do not single out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from controller.core.actions import ScaleReplicaSet, SelectService, SetScaleDownDeadline, SetWeight, StartAnalysis
+from controller.core.decisions import decide
+from controller.core.driving import PlatformLedger, PodCounts
+from controller.core.operator import Word, ask
+from controller.core.runs import AnalysisPhase
+from controller.core.status import PauseReason, Phase, RolloutStatus
+from controller.manifests.values import (
+    Amount,
+    AnalysisTemplate,
+    CanaryStrategy,
+    MetricTemplate,
+    NginxRouting,
+    Pause,
+    PodTemplate,
+    PrometheusProvider,
+    Rollout,
+    RolloutAnalysis,
+    Step,
+    TemplateRef,
+    TrafficRouting,
+)
+
+V1, V2 = PodTemplate(canonical="1"), PodTemplate(canonical="2")
+SLO = AnalysisTemplate(
+    name="slo",
+    metrics=(
+        MetricTemplate(
+            name="errors",
+            provider=PrometheusProvider(query="errors"),
+            interval="1m",
+            count=3,
+            success_condition="result[0] < 0.01",
+        ),
+    ),
+)
+
+
+def rollout_of(*steps, template=V1, replicas=6, **canary):
+    strategy = CanaryStrategy(
+        steps=steps,
+        canary_service="canary",
+        stable_service="stable",
+        traffic_routing=TrafficRouting(nginx=NginxRouting(stable_ingresses=("web",))),
+        **canary,
+    )
+    return Rollout(name="shop", replicas=replicas, template=template, strategy=strategy)
+
+
+class Stage:
+    """A platform on which every pod is available at once, unless told otherwise, and time stands until moved."""
+
+    def __init__(self, rollout):
+        self.rollout, self.generation, self.now_s = rollout, 1, 0.0
+        self.status, self.ledger = RolloutStatus(), PlatformLedger.empty()
+        self.acknowledged = None
+        self.broken = set()  # hashes whose pods never become available
+        self.history = []
+
+    def look(self):
+        counts = {
+            pod_hash: PodCounts(created=seen.wanted)
+            if pod_hash in self.broken
+            else PodCounts(created=seen.wanted, ready=seen.wanted, available=seen.wanted)
+            for pod_hash, seen in self.ledger.replica_sets.items()
+        }
+        snapshot = self.ledger.snapshot(
+            rollout=self.rollout,
+            template_hash=self.rollout.template.pod_hash,
+            generation=self.generation,
+            status=self.status,
+            pods=counts,
+            acknowledged_weight=self.acknowledged,
+            templates=(SLO,),
+        )
+        decision = decide(snapshot, self.now_s)
+        for action in decision.actions:
+            self.ledger.apply(action, self.now_s)
+        self.status = decision.status
+        self.history.append(decision)
+        return decision
+
+    def rest(self):
+        """Look until there is nothing to do, and return what was done."""
+        done = []
+        for _ in range(100):
+            decision = self.look()
+            done += decision.actions
+            if not decision.changed and not decision.actions:
+                return done
+        raise AssertionError("no rest")
+
+    def change(self, **changes):
+        self.rollout = replace(self.rollout, **changes)
+        self.generation += 1
+
+    def say(self, word):
+        asked = ask(word, self.rollout, self.status, self.now_s)
+        if asked.rollout is not self.rollout:
+            self.generation += 1
+        self.rollout, self.status = asked.rollout, asked.status
+        return asked.record
+
+    def finish_run(self, phase):
+        name = self.status.step_run.name
+        run = self.ledger.runs[name]
+        self.ledger.update_run(name, replace(run.status, phase=phase, message="because"))
+
+
+def in_canary(*steps, **canary):
+    """Return a stage on which v1 is stable and v2 has gone as far as it can."""
+    stage = Stage(rollout_of(*steps, **canary))
+    stage.rest()
+    assert stage.status.phase is Phase.HEALTHY
+    stage.change(template=V2)
+    stage.rest()
+    return stage
+
+
+GATE = Step(analysis=RolloutAnalysis(templates=(TemplateRef(name="slo"),)))
+WAIT = Step(pause=Pause())
+
+
+def test_a_first_deployment_skips_the_steps_and_takes_all_pods():
+    stage = Stage(rollout_of(Step(set_weight=20), WAIT))
+    stage.rest()
+    assert (stage.status.phase, stage.status.step_index, stage.status.updated_replicas) == (Phase.HEALTHY, 2, 6)
+    assert stage.status.weights.canary == 0
+
+
+def test_ten_percent_of_six_pods_are_one_pod_and_stable_stays_whole():
+    stage = in_canary(Step(set_weight=10), WAIT)
+    wanted = {pod_hash: seen.wanted for pod_hash, seen in stage.ledger.replica_sets.items()}
+    assert wanted == {V1.pod_hash: 6, V2.pod_hash: 1}
+    assert stage.ledger.weight == SetWeight(canary=10, total=100, canary_hash=V2.pod_hash, stable_hash=V1.pod_hash)
+    assert [pause.reason for pause in stage.status.pauses] == [PauseReason.CANARY_PAUSE_STEP]
+
+
+def test_a_timed_pause_ends_by_the_clock_and_says_when():
+    stage = in_canary(Step(set_weight=10), Step(pause=Pause(duration_s=180.0)), WAIT)
+    assert stage.history[-1].look_again_s == 180.0
+    stage.now_s = 179.9
+    assert stage.look().status.step_index == 1
+    stage.now_s = 180.0
+    stage.rest()
+    assert stage.status.step_index == 2
+
+
+def test_a_failed_analysis_moves_the_router_before_anything_else_is_said():
+    stage = in_canary(Step(set_weight=10), GATE)
+    stage.finish_run(AnalysisPhase.FAILED)
+    decision = stage.look()
+    assert decision.actions[0] == SetWeight(canary=0, total=100, canary_hash=V2.pod_hash, stable_hash=V1.pod_hash)
+    assert (decision.status.abort, decision.status.phase) == (True, Phase.DEGRADED)
+    assert decision.status.message.endswith("Step-based analysis phase error/failed: because")
+
+
+def test_the_canary_service_is_moved_once_after_an_abort_and_never_back():
+    stage = in_canary(Step(set_weight=10), WAIT)
+    stage.say(Word.ABORT)
+    done = stage.rest()
+    stage.change(replicas=4)  # an autoscaler meddles while the canary's pods still count down
+    done += stage.rest()
+    moves = [action.pod_hash for action in done if isinstance(action, SelectService)]
+    assert moves == [V1.pod_hash]
+    assert stage.ledger.weight.canary == 0
+
+
+def test_an_aborted_canary_keeps_its_pods_for_the_delay_and_then_has_none():
+    stage = in_canary(Step(set_weight=50), WAIT, abort_scale_down_delay_s=30.0)
+    stage.say(Word.ABORT)
+    done = stage.rest()
+    assert SetScaleDownDeadline(pod_hash=V2.pod_hash, at_s=30.0) in done
+    assert stage.ledger.replica_sets[V2.pod_hash].wanted == 3
+    assert stage.history[-1].look_again_s == 30.0
+    stage.now_s = 30.0
+    stage.rest()
+    assert stage.ledger.replica_sets[V2.pod_hash].wanted == 0
+
+
+def test_stable_that_cannot_take_all_traffic_keeps_the_weight_where_it_is():
+    stage = in_canary(Step(set_weight=50), WAIT)
+    stage.broken.add(V1.pod_hash)
+    stage.say(Word.ABORT)
+    stage.rest()
+    assert stage.ledger.weight.canary == 50
+    stage.broken.clear()
+    stage.rest()
+    assert stage.ledger.weight.canary == 0
+
+
+def test_a_router_that_answers_is_waited_for_at_a_weight_step():
+    stage = Stage(rollout_of(Step(set_weight=10), WAIT))
+    stage.acknowledged = 0
+    stage.rest()
+    stage.change(template=V2)
+    for _ in range(20):
+        stage.look()
+    assert (stage.status.step_index, stage.status.weights.verified) == (0, False)
+    stage.acknowledged = 10
+    stage.rest()
+    assert stage.status.step_index == 1
+
+
+def test_an_inconclusive_analysis_pauses_and_a_person_may_go_on():
+    stage = in_canary(Step(set_weight=10), GATE, Step(set_weight=50), WAIT)
+    stage.finish_run(AnalysisPhase.INCONCLUSIVE)
+    stage.rest()
+    assert [pause.reason for pause in stage.status.pauses] == [PauseReason.INCONCLUSIVE_ANALYSIS]
+    assert stage.say(Word.PROMOTE).word == "promote"
+    stage.rest()
+    assert (stage.status.step_index, stage.ledger.weight.canary) == (3, 50)
+
+
+def test_a_retry_starts_at_the_first_step_with_a_new_run():
+    stage = in_canary(Step(set_weight=10), GATE)
+    stage.finish_run(AnalysisPhase.FAILED)
+    stage.rest()
+    stage.say(Word.RETRY)
+    done = stage.rest()
+    started = [action.run.name for action in done if isinstance(action, StartAnalysis)]
+    assert started == [f"shop-{V2.pod_hash}-2-1.1"]
+
+
+def test_going_back_to_stable_is_healthy_at_once_and_takes_the_weight_away():
+    stage = in_canary(Step(set_weight=50), WAIT)
+    stage.change(template=V1)
+    stage.rest()
+    assert (stage.status.phase, stage.status.revision, stage.ledger.weight.canary) == (Phase.HEALTHY, 3, 0)
+
+
+def test_no_pod_ready_is_degraded_at_the_progress_deadline_also_when_pods_stand_still():
+    stage = Stage(replace(rollout_of(Step(set_weight=10), WAIT), progress_deadline_s=60.0))
+    stage.rest()
+    stage.broken.add(V2.pod_hash)
+    stage.change(template=V2)
+    stage.rest()
+    stage.now_s = stage.history[-1].look_again_s
+    assert stage.now_s == 60.0
+    stage.rest()
+    assert (
+        stage.status.message == f'ProgressDeadlineExceeded: ReplicaSet "shop-{V2.pod_hash}" has timed out progressing.'
+    )
+
+
+def test_a_delay_of_zero_ends_old_pods_at_once():
+    stage = in_canary(Step(set_weight=50), scale_down_delay_s=0.0)
+    assert stage.status.phase is Phase.HEALTHY
+    assert stage.ledger.replica_sets[V1.pod_hash].wanted == 0
+
+
+def test_a_paused_spec_holds_the_steps_but_not_the_analysis():
+    stage = in_canary(Step(set_weight=10), GATE, WAIT)
+    stage.say(Word.PAUSE)
+    stage.rest()
+    stage.finish_run(AnalysisPhase.SUCCESSFUL)
+    stage.rest()
+    assert (stage.status.step_index, stage.status.message) == (1, "manually paused")
+    stage.say(Word.RESUME)
+    stage.rest()
+    assert stage.status.step_index == 2
+
+
+def test_a_record_says_what_an_abort_rested_on():
+    stage = in_canary(Step(set_weight=10), GATE)
+    stage.finish_run(AnalysisPhase.FAILED)
+    record = stage.look().records[0]
+    assert record.rule == "step-based analysis failed"
+    assert ("weight_before", 10) in record.numbers
+
+
+@pytest.mark.parametrize(("surge", "unavailable"), [(1, 0), (0, 1), (2, 1)])
+def test_without_a_router_the_ratio_of_pods_is_the_ratio_of_traffic(surge, unavailable):
+    # 40 % of five pods are two.
+    strategy = CanaryStrategy(
+        steps=(Step(set_weight=40), WAIT),
+        max_surge=Amount(number=surge),
+        max_unavailable=Amount(number=unavailable),
+    )
+    stage = Stage(Rollout(name="shop", replicas=5, template=V1, strategy=strategy))
+    stage.rest()
+    stage.change(template=V2)
+    sizes = {V1.pod_hash: 5}
+    for action in stage.rest():
+        if isinstance(action, ScaleReplicaSet):
+            sizes[action.pod_hash] = action.replicas
+            assert 5 - unavailable <= sum(sizes.values()) <= 5 + surge
+    assert sizes == {V1.pod_hash: 3, V2.pod_hash: 2}
