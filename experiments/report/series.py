@@ -18,7 +18,7 @@ from experiments.scorecard import SERVER_ERROR, STABLE, UNDER_TEST, settled
 if TYPE_CHECKING:
     import pandas as pd
 
-BINS_MAX = 90
+BINS_MAX = 45
 STEPS_S = (1, 2, 5, 10, 15, 20, 30, 60, 120, 300, 600, 900, 1800, 3600)
 SAMPLES_MIN = 20
 """A quantile of fewer answers than this is not drawn: the p95 of three answers is their slowest."""
@@ -81,7 +81,7 @@ def series_of(events: Sequence[Event], requests: pd.DataFrame, *, ended_s: float
 
 
 def interval_for(span_s: float) -> float:
-    """Return a round length of interval that cuts a span into ninety pieces at most."""
+    """Return a round length of interval that cuts a span into BINS_MAX pieces at most."""
     return float(next((step for step in STEPS_S if span_s / step <= BINS_MAX), math.ceil(span_s / BINS_MAX)))
 
 

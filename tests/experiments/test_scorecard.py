@@ -1,0 +1,148 @@
+"""The scorecard's arithmetic, against a rehearsal that was worked out by hand (see conftest)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+
+from experiments.events import Event, FaultEnded, StatusChanged, WeightSet
+from experiments.gameday_files import Expectation
+from experiments.scorecard import Evidence, score
+from experiments.verdicts import Verdict
+
+Make = Callable[..., Evidence]
+
+
+def test_detection_runs_from_the_canarys_first_request_to_the_decision_to_abort(evidence_of: Make) -> None:
+    # The first request to the canary is sent at 1100 s, the decision falls at 1200 s.
+    assert score(evidence_of()).detection_s == pytest.approx(100.0)
+
+
+def test_recovery_runs_from_the_decision_to_the_last_request_that_met_the_canary(evidence_of: Make) -> None:
+    card = score(evidence_of())
+    # Decided at 1200 s, last met at 1201 s; at speed 20 that second took 50 ms of the wall.
+    assert card.recovery_s == pytest.approx(1.0)
+    assert card.recovery_wall_s == pytest.approx(0.05)
+
+
+def test_bad_requests_are_counted_by_revision_and_as_a_share_of_all_since_the_deployment(evidence_of: Make) -> None:
+    card = score(evidence_of())
+    # The canary gets one request at each whole second from 1100 to 1201: 102. Those at an even number of seconds
+    # after 1050 fail: 1100, 1102, …, 1200, which are 51. From 1060.0 to 1209.9 there are 1,500 requests.
+    canary = next(one for one in card.revisions if one.role == "under test")
+    stable = next(one for one in card.revisions if one.role == "stable")
+    assert (canary.requests, canary.bad, canary.error_answers) == (102, 51, 51)
+    assert (stable.requests, stable.bad) == (1500 - 102, 0)
+    assert (card.requests, card.bad, card.bad_by_release) == (1500, 51, 51)
+    assert card.bad_share == pytest.approx(51 / 1500)
+
+
+def test_an_answer_that_is_too_slow_is_bad_only_where_the_game_day_says_what_too_slow_is(
+    evidence_of: Make, requests: pd.DataFrame
+) -> None:
+    slow = requests.copy()
+    slow.loc[slow.index[-5:], "latency_s"] = 2.0
+    assert score(evidence_of(requests=slow)).bad == 51 + 5
+    assert score(evidence_of(requests=slow, slow_after_s=None)).bad == 51
+
+
+def test_requests_that_were_never_sent_or_cut_off_at_the_end_are_nobodys(
+    evidence_of: Make, requests: pd.DataFrame
+) -> None:
+    unknown = requests.copy()
+    unknown.loc[unknown.index[-3:], "failure"] = ["dropped", "cut off", "timed out"]
+    card = score(evidence_of(requests=unknown))
+    assert (card.requests, card.bad) == (1498, 52)
+
+
+def test_the_largest_weight_is_what_the_release_had_before_its_verdict(
+    evidence_of: Make, aborted_events: tuple[Event, ...]
+) -> None:
+    assert score(evidence_of()).weight_max == 10
+    late = WeightSet(t_s=1230.0, canary=60, total=100, canary_hash="bbb222", stable_hash="aaa111")
+    assert score(evidence_of(events=(*aborted_events, late))).weight_max == 10
+
+
+def test_the_decision_to_abort_names_the_limit_that_fired_and_the_measurement_behind_it(evidence_of: Make) -> None:
+    [line] = [line for line in score(evidence_of()).decisions if line.limit]
+    assert line.what.startswith("aborted")
+    assert "failed (1) > failureLimit (0)" in line.limit
+    [measured] = line.measurements
+    assert (measured.metric, measured.value, measured.requests) == ("error-rate", "[0.05]", 100.0)
+    assert measured.flip == "a value below 0.01"
+    assert measured.t_s == pytest.approx(140.0)  # 1200 s, counted from the deployment at 1060 s
+
+
+def test_a_release_that_no_user_met_has_no_detection_time(evidence_of: Make, requests: pd.DataFrame) -> None:
+    nobody = requests[requests["revision"] == "aaa111"]
+    card = score(evidence_of(requests=nobody))
+    assert card.verdict is Verdict.ABORTED
+    assert card.detection_s is None
+
+
+def test_a_limit_on_something_that_was_not_seen_does_not_hold(evidence_of: Make, requests: pd.DataFrame) -> None:
+    nobody = requests[requests["revision"] == "aaa111"]
+    card = score(evidence_of(requests=nobody, expect=Expectation(verdict="aborted", detected_within_s=1000.0)))
+    assert [check.held for check in card.checks if check.what == "detection time"] == [False]
+    assert not card.holds
+
+
+@pytest.mark.parametrize(
+    ("expect", "holds"),
+    [
+        (Expectation(verdict="aborted"), True),
+        (Expectation(verdict="promoted"), False),
+        (Expectation(verdict="aborted", weight_max=10), True),
+        (Expectation(verdict="aborted", weight_max=9), False),
+        (Expectation(verdict="aborted", detected_within_s=100.5), True),
+        (Expectation(verdict="aborted", detected_within_s=99.5), False),
+        (Expectation(verdict="aborted", recovered_within_s=0.5), False),
+        (Expectation(verdict="aborted", bad_requests_max=51), True),
+        (Expectation(verdict="aborted", bad_requests_max=50), False),
+    ],
+)
+def test_all_that_is_expected_must_hold(evidence_of: Make, expect: Expectation, holds: bool) -> None:
+    assert score(evidence_of(expect=expect)).holds is holds
+
+
+def test_expectations_do_not_hold_on_a_load_whose_counts_may_not_be_believed(evidence_of: Make) -> None:
+    said = {"counts": {"outcome": "invalid", "reasons": ["it was late"]}, "latency": {"outcome": "valid"}}
+    card = score(evidence_of(validity=said))
+    assert not card.holds
+    assert card.load.reasons == ("it was late",)
+
+
+def test_a_fault_that_was_never_seen_to_end_breaks_the_expectations(
+    evidence_of: Make, aborted_events: tuple[Event, ...]
+) -> None:
+    left = tuple(event for event in aborted_events if not isinstance(event, FaultEnded))
+    assert not score(evidence_of(events=left)).holds
+    assert score(evidence_of()).holds
+
+
+def test_a_rollout_that_did_not_converge_is_unfinished_and_says_so(
+    evidence_of: Make, aborted_events: tuple[Event, ...]
+) -> None:
+    cut = tuple(event for event in aborted_events if not (isinstance(event, StatusChanged) and event.aborted))
+    card = score(evidence_of(events=cut))
+    assert card.verdict is Verdict.UNFINISHED
+    assert any("before the rollout had converged" in note for note in card.notes)
+
+
+def test_a_promoted_release_ends_at_a_weight_of_a_hundred(evidence_of: Make, aborted_events: tuple[Event, ...]) -> None:
+    before = tuple(event for event in aborted_events if event.t_s < 1200.0)
+    healthy = next(event for event in aborted_events if isinstance(event, StatusChanged) and event.t_s == 1061.0)
+    promoted = (
+        WeightSet(t_s=1219.0, canary=0, total=100, canary_hash="bbb222", stable_hash="bbb222"),
+        replace(healthy, t_s=1220.0, phase="Healthy", stable_hash="bbb222"),
+    )
+    card = score(evidence_of(events=before + promoted, expect=Expectation(verdict="promoted")))
+    assert (card.verdict, card.weight_max, card.verdict_s) == (Verdict.PROMOTED, 100.0, 160.0)
+
+
+def test_the_card_says_what_a_service_of_the_users_size_would_see(evidence_of: Make) -> None:
+    # Ten requests/s of policy time at speed 20 are two hundred real ones.
+    assert any("200 requests/s were sent for real" in note for note in score(evidence_of()).notes)
