@@ -11,8 +11,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from controller.core.conditions import Condition, ConditionError, Json, compile_condition, judge
-from controller.core.evidence import Floor, Shape, weigh
+from controller.core.conditions import (
+    Condition,
+    ConditionError,
+    Json,
+    Threshold,
+    compile_condition,
+    fails_when,
+    flip_phase,
+    judge,
+)
+from controller.core.evidence import Floor, Outcome, Shape, Weighed, weigh
 from controller.core.runs import AnalysisPhase, AnalysisRun, Measurement, Value
 from controller.manifests.values import Metric, canonical_json
 
@@ -29,15 +38,16 @@ class Answer:
     value: object = None
     error: str = ""
     requests: float | None = None  # what the count query said; None: unknown
+    shape: Shape | None = None  # what the query is of requests, if that is certain: a ratio or a quantile
     slow_requests: float | None = None  # of a quantile: those slower than the threshold, if they were counted
 
 
-def measure(run: AnalysisRun, metric: str, answer: Answer, *, shape: Shape | None = None) -> Measurement:
+def measure(run: AnalysisRun, metric: str, answer: Answer) -> Measurement:
     """Return the measurement that this answer is."""
-    return measure_metric(run.metric(metric), answer, shape=shape)
+    return measure_metric(run.metric(metric), answer)
 
 
-def measure_metric(metric: Metric, answer: Answer, *, shape: Shape | None = None) -> Measurement:
+def measure_metric(metric: Metric, answer: Answer) -> Measurement:
     """Return the measurement of one metric."""
     if answer.error:
         phase, reason, message = AnalysisPhase.ERROR, "the provider did not answer", answer.error
@@ -48,7 +58,7 @@ def measure_metric(metric: Metric, answer: Answer, *, shape: Shape | None = None
         phase=phase,
         result=answer.value,
         requests=answer.requests,
-        floor=_floor(metric, shape),
+        floor=_floor(metric, answer.shape),
         rules=metric.evidence,
         answered=not answer.error,
         reads=_reads(metric),
@@ -62,14 +72,30 @@ def measure_metric(metric: Metric, answer: Answer, *, shape: Shape | None = None
         requests=answer.requests,
         message=message,
         reason=weighed.reason or reason,
+        flip=_flip(metric, answer, weighed),
     )
+
+
+def _flip(metric: Metric, answer: Answer, weighed: Weighed) -> str:
+    """Return what would have given another phase, in words; empty where no one value would."""
+    if weighed.outcome is Outcome.TOO_FEW:
+        return f"{metric.evidence.requests_min} requests or more"
+    if answer.error:
+        return "an answer"
+    return flip_phase(metric.success_condition, metric.failure_condition, answer.value)
 
 
 def _floor(metric: Metric, shape: Shape | None) -> Floor | None:
     rules = metric.evidence
     if rules.requests_min is None:
         return None
-    return Floor(requests_min=rules.requests_min, odds=rules.odds, shape=shape)
+    return Floor(requests_min=rules.requests_min, odds=rules.odds, shape=shape, fails_when=_failing_region(metric))
+
+
+def _failing_region(metric: Metric) -> Threshold | None:
+    success = _compiled(metric.success_condition) if metric.success_condition else None
+    failure = _compiled(metric.failure_condition) if metric.failure_condition else None
+    return fails_when(success, failure)
 
 
 def _reads(metric: Metric) -> tuple[int, ...] | None:

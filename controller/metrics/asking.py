@@ -12,7 +12,7 @@ from controller.core.measuring import Answer
 from controller.core.runs import Value
 from controller.manifests.values import Metric, PrometheusProvider
 from controller.metrics.addresses import AddressError
-from controller.metrics.counting import count_query
+from controller.metrics.counting import count_query, shape_of
 from controller.metrics.prometheus import DEFAULT_TIMEOUT_S, PrometheusClient, ProviderError
 
 
@@ -37,7 +37,9 @@ def ask_metric(client: PrometheusClient, metric: Metric, now_s: Callable[[], flo
     except (ProviderError, AddressError) as error:
         return _failed(started_s, now_s, str(error))
     value: Value = counted.answer.value
-    return Answer(started_s=started_s, finished_s=now_s(), value=value, requests=counted.requests)
+    return Answer(
+        started_s=started_s, finished_s=now_s(), value=value, requests=counted.requests, shape=shape_of(metric)
+    )
 
 
 def _failed(started_s: float, now_s: Callable[[], float], why: str) -> Answer:

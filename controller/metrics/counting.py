@@ -9,8 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
+from controller.core.evidence import QuantileShape, RatioShape, Shape
 from controller.manifests.values import Metric, PrometheusProvider
-from promql.syntax import PromQLSyntaxError, parse, to_text
+from promql.syntax import PromQLSyntaxError, parse, shapes, to_text
 from promql.syntax.requests import RequestCount, requests_behind
 
 
@@ -40,3 +41,25 @@ def _derived(query: str) -> CountQuery:
     if isinstance(found, RequestCount):
         return CountQuery(query=to_text(found.query), how=found.how)
     return CountQuery(query=None, how=found.reason)
+
+
+def shape_of(metric: Metric) -> Shape | None:
+    """Return what the metric's value is of its requests, where that is certain: a ratio, or a quantile."""
+    if not isinstance(metric.provider, PrometheusProvider):
+        return None
+    return _shape(metric.provider.query)
+
+
+@lru_cache(maxsize=256)
+def _shape(query: str) -> Shape | None:
+    try:
+        found = shapes.ratio_shape(parse(query))
+    except PromQLSyntaxError:
+        return None
+    match found:
+        case shapes.RatioShape(scale=scale):
+            return RatioShape(scale=scale)
+        case shapes.QuantileShape(q=q, scale=scale):
+            return QuantileShape(q=q, scale=scale)
+        case shapes.NoShape():
+            return None
