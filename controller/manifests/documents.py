@@ -41,7 +41,7 @@ __all__ = [
 ]
 
 BYTES_MAX = 4 * 1024 * 1024
-VALUES_MAX = 100_000
+VALUES_MAX = 60_000
 DEPTH_MAX = 64
 
 _HELM = re.compile(r"\{\{-|-\}\}|\{\{\s*(\.|\$|if |range |with |include |template |toYaml |default |end\b|/\*)")
@@ -214,7 +214,7 @@ class _Builder:
         node = _Node(value, mark.line + 1, mark.column + 1)
         if event.anchor:
             self.anchors[event.anchor] = node
-        self._add(node, node.line, node.column)
+        self._add(node, node.line, node.column, adds=1)
 
     def _key(self, frame: _Open, value: Any, event: Any) -> None:
         key = event.value if isinstance(value, str) else _key_text(value)
@@ -258,7 +258,7 @@ class _Builder:
                     frame.node.value[key] = child.value
         if frame.anchor:
             self.anchors[frame.anchor] = frame.node
-        self._add(frame.node, frame.node.line, frame.node.column)
+        self._add(frame.node, frame.node.line, frame.node.column, adds=1)
 
     def _alias(self, event: Any) -> None:
         mark = event.start_mark
@@ -273,11 +273,15 @@ class _Builder:
                 self._stop(mark, *self._no_key())
             frame.key = (_key_text(node.value), mark.line + 1, mark.column + 1)
             return
-        self._add(node, mark.line + 1, mark.column + 1)
+        self._add(node, mark.line + 1, mark.column + 1, adds=node.size)
 
-    def _add(self, node: _Node, line: int, column: int) -> None:
-        """Put a finished value where it belongs: into the open list or mapping, or as a document."""
-        self.values += node.size
+    def _add(self, node: _Node, line: int, column: int, *, adds: int) -> None:
+        """Put a finished value where it belongs: into the open list or mapping, or as a document.
+
+        Args:
+            adds: how many values come with it that were not counted yet; with an alias, all of them.
+        """
+        self.values += adds
         if self.values > VALUES_MAX:
             _refuse(
                 self.name,

@@ -148,6 +148,7 @@ class _Loader:
         self.report = Report()
         self.notes: list[Notice] = []
         self.objects: list[Loaded] = []
+        self.known: dict[tuple[str, ...], Loaded] = {}
 
     def add(self, path: str | Path) -> None:
         if str(path) == "-":
@@ -246,23 +247,22 @@ class _Loader:
             self._keep(Loaded(value=read, place=_place(document), namespace=namespace or ""))
 
     def _keep(self, loaded: Loaded) -> None:
-        for other in self.objects:
-            same = type(other.value) is type(loaded.value) and _identity(other) == _identity(loaded)
-            if same and not isinstance(loaded.value, AnalysisRunManifest):
-                at = other.place
-                self.report.problems.append(
-                    loaded.place.below("metadata", "name").problem(
-                        f"{loaded.name!r} a second time, first in {at.file}:{at.position.line}",
-                        "to be given once (a base and its overlay together? render them first: kubectl kustomize DIR)",
-                    )
-                )
-                return
-        self.objects.append(loaded)
+        first = self.known.setdefault(_identity(loaded), loaded)
+        if first is loaded or isinstance(loaded.value, AnalysisRunManifest):
+            self.objects.append(loaded)
+            return
+        at = first.place
+        self.report.problems.append(
+            loaded.place.below("metadata", "name").problem(
+                f"{loaded.name!r} a second time, first in {at.file}:{at.position.line}",
+                "to be given once (a base and its overlay together? render them first: kubectl kustomize DIR)",
+            )
+        )
 
     def _foreign(self, document: Document, kind: str, version: str, group: str) -> None:
         ours = [known for known_group, known in _KINDS if known_group == group]
-        meant = nearest(kind, ours) if group == "argoproj.io" else None
-        if meant is not None and kind not in ("Application", "AppProject", "ApplicationSet", "Experiment"):
+        meant = nearest(kind, ours, cutoff=0.85) if group == "argoproj.io" else None
+        if meant is not None:
             self.report.problems.append(document.problem(("kind",), shown(kind), f"to be spelled {meant}"))
             return
         why = "left alone"
@@ -316,10 +316,13 @@ def _refs(item: Loaded) -> Iterable[Any]:
     return item.value.templates if isinstance(item.value, AnalysisTemplate) else ()
 
 
-def _identity(item: Loaded) -> tuple[str, str, bool, str]:
-    cluster = isinstance(item.value, AnalysisTemplate) and item.value.cluster_scope
-    kind = item.value.kind if isinstance(item.value, Workload) else ""
-    return item.name, item.namespace, cluster, kind
+def _identity(item: Loaded) -> tuple[str, ...]:
+    kind = type(item.value).__name__
+    if isinstance(item.value, Workload):
+        kind = item.value.kind
+    elif isinstance(item.value, AnalysisTemplate) and item.value.cluster_scope:
+        kind = f"Cluster{kind}"
+    return kind, item.namespace, item.name
 
 
 def _hidden(path: Path) -> bool:

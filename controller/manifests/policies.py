@@ -12,12 +12,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from controller.manifests.objects import Loaded
-from controller.manifests.problems import ManifestError, nearest
+from controller.manifests.problems import ManifestError
 from controller.manifests.queries import check_query
 from controller.manifests.reading.analyses import note_undeclared
 from controller.manifests.reading.metadata import annotation_place, named_metrics
 from controller.manifests.reading.reader import Notice, Place, Report
 from controller.manifests.references import check_platform
+from controller.manifests.template_references import TemplateFinder
 from controller.manifests.values import (
     AnalysisSpec,
     AnalysisTemplate,
@@ -123,7 +124,8 @@ class _Builder:
         self.loaded = loaded
         self.report = Report()
         self.here = [item for item in objects if self._in_reach(item)]
-        self.elsewhere = [item for item in objects if not self._in_reach(item)]
+        elsewhere = [item for item in objects if not self._in_reach(item)]
+        self.finder = TemplateFinder(self.here, elsewhere, loaded.namespace, self.report)
         self.rollout = self._with_workload(loaded.value)
         self.used: dict[TemplateRef, AnalysisTemplate] = {}
         self.texts: list[tuple[str, PlacedText]] = []
@@ -176,16 +178,17 @@ class _Builder:
     # ---- analyses
 
     def _analysis(self, analysis: RolloutAnalysis, place: Place, step_index: int | None) -> PolicyAnalysis | None:
-        templates = self._templates(analysis.templates, place.below("templates"), ())
+        templates = self.finder.find(analysis.templates, place.below("templates"))
         if templates is None:
             return None
-        found = find_templates([template.ref for template in templates], templates)
+        self.used |= {template.ref: template for template in templates}
+        found = find_templates(analysis.templates, templates)
         args = self._arguments(analysis, found, place)
         before = len(self.report.problems)
         if step_index is None:
             declared = {arg.name for template in found for arg in template.args}
             for template in found:
-                note_undeclared(self._place_of(template).below("spec"), declared, self.report)
+                note_undeclared(self.finder.place_of(template).below("spec"), declared, self.report)
         else:
             self._check_each_alone(found, place)
         if args is None or len(self.report.problems) > before:
@@ -206,54 +209,6 @@ class _Builder:
             return None
         self._collect(resolved, found)
         return PolicyAnalysis(step_index=step_index, analysis=analysis, templates=found, resolved=resolved, place=place)
-
-    def _templates(
-        self, refs: Sequence[TemplateRef], place: Place, above: tuple[TemplateRef, ...]
-    ) -> list[AnalysisTemplate] | None:
-        """Return the named templates and, in turn, those that they name; None if one is missing."""
-        found: list[AnalysisTemplate] = []
-        complete = True
-        for index, ref in enumerate(refs):
-            item = self._template(ref, place.below(index, "templateName"))
-            if item is None:
-                complete = False
-                continue
-            template = item.value
-            assert isinstance(template, AnalysisTemplate)
-            found.append(template)
-            self.used[ref] = template
-            if ref in above:
-                continue  # a circle of templates; each is taken once
-            inner_place = item.place.below("spec", "templates")
-            inner = self._templates(template.templates, inner_place, (*above, ref))
-            complete = complete and inner is not None
-            found.extend(inner or ())
-        return found if complete else None
-
-    def _template(self, ref: TemplateRef, place: Place) -> Loaded | None:
-        if not ref.name:
-            return None  # a problem of the rollout itself, already told
-        templates = [item for item in self.here if isinstance(item.value, AnalysisTemplate)]
-        for item in templates:
-            assert isinstance(item.value, AnalysisTemplate)
-            if item.value.ref == ref:
-                return item
-        kind = "ClusterAnalysisTemplate" if ref.cluster_scope else "AnalysisTemplate"
-        article = "a" if ref.cluster_scope else "an"
-        names = sorted({item.name for item in templates})
-        need = f"{article} {kind} of that name among the files (there are: {', '.join(names) or 'none'})"
-        if ref.name in names:
-            other = "without" if ref.cluster_scope else "with"
-            need = f"clusterScope to fit: the template of that name is found {other} clusterScope: true"
-        elif any(isinstance(item.value, AnalysisTemplate) and item.name == ref.name for item in self.elsewhere):
-            need = f"{article} {kind} in namespace {self.loaded.namespace} (there is one elsewhere)"
-        elif nearest(ref.name, names) is not None:
-            need += f"; was {nearest(ref.name, names)} meant?"
-        self.report.problems.append(place.problem(f"{ref.name!r}, a template that is not there", need))
-        return None
-
-    def _place_of(self, template: AnalysisTemplate) -> Place:
-        return next(item.place for item in self.here if item.value is template)
 
     def _arguments(
         self, analysis: RolloutAnalysis, templates: Sequence[AnalysisTemplate], place: Place
@@ -315,7 +270,7 @@ class _Builder:
         the run itself would have had the value.
         """
         for template in templates:
-            own = self._place_of(template)
+            own = self.finder.place_of(template)
             note_undeclared(own.below("spec"), {arg.name for arg in template.args}, self.report)
             values = {f"args.{arg.name}": _DUMMY if arg.value is None else arg.value for arg in template.args}
             for index, metric in enumerate(template.metrics):
@@ -365,7 +320,7 @@ class _Builder:
     def _collect(self, resolved: ResolvedAnalysis, templates: Sequence[AnalysisTemplate]) -> None:
         """Keep queries and conditions with their places, and parse the queries."""
         places = {
-            metric.name: self._place_of(template).below("spec", "metrics", index)
+            metric.name: self.finder.place_of(template).below("spec", "metrics", index)
             for template in templates
             for index, metric in enumerate(template.metrics)
         }
@@ -389,7 +344,7 @@ class _Builder:
         if query is None:
             return
         owner = next((t for t in templates if metric.name in t.extensions.requests_queries), None)
-        whole = self.loaded.place if owner is None else self._place_of(owner)
+        whole = self.loaded.place if owner is None else self.finder.place_of(owner)
         extensions = self.rollout.extensions if owner is None else owner.extensions
         only_queries = replace(extensions, requests_min_by_metric=FrozenMap())
         check_query(query, annotation_place(whole, only_queries, metric.name), self.report)

@@ -12,6 +12,10 @@ from difflib import get_close_matches
 
 FieldPath = tuple[str | int, ...]
 
+# Beyond these, looking for what was meant takes longer than anybody would wait.
+_LONGEST_WORD = 100
+_MOST_WORDS = 500
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class Position:
@@ -79,8 +83,10 @@ def shown(value: object) -> str:
     return str(value)
 
 
-def nearest(word: str, known: Sequence[str]) -> str | None:
+def nearest(word: str, known: Sequence[str], *, cutoff: float = 0.6) -> str | None:
     """Return the known word that somebody who wrote `word` most likely meant, or None."""
+    if len(word) > _LONGEST_WORD or len(known) > _MOST_WORDS:
+        return None
     by_folded = {name.lower(): name for name in known}
-    matches = get_close_matches(word.lower(), list(by_folded), n=1, cutoff=0.6)
+    matches = get_close_matches(word.lower(), list(by_folded), n=1, cutoff=cutoff)
     return by_folded[matches[0]] if matches else None

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from controller.manifests.reading.reader import Place, Report
 from promql.syntax import PromQLSyntaxError, parse
 
-_TAG = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
+_TAG = re.compile(r"\{\{(.*?)(?:\}\}|\Z)", re.DOTALL)  # up to the end, or each {{ would search it anew
 _WANTS_DURATION = re.compile(r"(\[|:|\boffset\s)\s*$")
 _STAND_INS = ("", "x", "1", "1m")  # "": by where it stands
 

@@ -201,10 +201,12 @@ def read_analysis_run(reader: Reader) -> AnalysisRunManifest:
 
 def _template_args(reader: Reader) -> tuple[TemplateArg, ...]:
     args: list[TemplateArg] = []
+    names: set[str] = set()
     for arg in reader.children("args", "templateArg"):
         name = arg.text("name", required=True)
-        if any(other.name == name for other in args):
+        if name in names:
             arg.fail("a second argument of this name", "a name of its own", "name")
+        names.add(name)
         value_from: SecretKeyRef | FieldRef | None = None
         source = arg.child("valueFrom", "templateArgSource")
         if source is not None:
@@ -250,9 +252,11 @@ def _metric(reader: Reader) -> MetricTemplate:
 
 def _check_metrics(reader: Reader, metrics: tuple[MetricTemplate, ...]) -> None:
     """Note what is wrong with metrics as a whole, as far as it can be told without arguments."""
+    names: set[str] = set()
     for index, metric in enumerate(metrics):
-        if metric.name and any(other.name == metric.name for other in metrics[:index]):
+        if metric.name and metric.name in names:
             reader.fail("a second metric of this name", "a name of its own", "metrics", index, "name")
+        names.add(metric.name)
         judged = isinstance(metric.provider, OtherProvider) and metric.provider.kind in _JUDGE_THEMSELVES
         if not metric.success_condition and not metric.failure_condition and not judged:
             reader.warn("without a condition every measurement that arrives is a success", "metrics", index)

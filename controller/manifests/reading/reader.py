@@ -17,6 +17,7 @@ from controller.manifests.reading.fields import BLOCKS, MISPLACED, Treatment, ho
 from controller.manifests.values import Amount, DurationError, FrozenMap, duration_s, placeholders
 
 INT32_MAX = 2**31 - 1
+PROBLEMS_MAX = 200  # in one document; more of them help nobody
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
@@ -92,7 +93,11 @@ class Reader:
         return Place(document=self.document, path=self.path + names)
 
     def fail(self, found: str, need: str, *names: str | int) -> None:
-        self.report.problems.append(self.place(*names).problem(found, need))
+        if len(self.report.problems) < PROBLEMS_MAX:
+            self.report.problems.append(self.place(*names).problem(found, need))
+        elif len(self.report.problems) == PROBLEMS_MAX:
+            more = f"not looked at after {PROBLEMS_MAX} problems"
+            self.report.problems.append(self.place(*names).problem(more, "those before it mended first"))
 
     def warn(self, text: str, *names: str | int) -> None:
         self.report.notices.append(self.place(*names).notice(text))
@@ -111,6 +116,9 @@ class Reader:
                 self.fail(f"not supported ({known.why})", "to be taken out", name)
 
     def _unknown(self, key: str, name: str) -> None:
+        if len(self.report.problems) >= PROBLEMS_MAX:
+            self.fail("", "", name)
+            return
         block = BLOCKS[key]
         meant = next((known for known in block.fields if known.lower() == name.lower()), None)
         if (key, name) in MISPLACED:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from controller.manifests.problems import shown
 from controller.manifests.reading.analyses import read_rollout_analysis
 from controller.manifests.reading.reader import INT32_MAX, Reader
@@ -66,11 +68,11 @@ def _pause(step: Reader) -> Pause | None:
     if value is None:
         return Pause()
     seconds: float | None = None
-    if isinstance(value, (int, float)) and not isinstance(value, bool) and value == int(value):
-        seconds = float(value)
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        seconds = float(value) if abs(value) <= INT32_MAX and value == int(value) else None
     elif isinstance(value, str):
         try:
-            seconds = float(int(value)) if value.lstrip("+-").isdecimal() else duration_s(value)
+            seconds = float(value) if re.fullmatch(r"[+-]?[0-9]{1,10}", value) else duration_s(value)
         except DurationError:
             seconds = None
     if seconds is None or not 0 <= seconds <= INT32_MAX:

@@ -241,9 +241,10 @@ def resolve(spec: AnalysisSpec) -> ResolvedAnalysis:
             f"\x01secret:{secret.name}/{secret.key}\x01" if secret is not None else arg.value or ""
         )
     filled = [fill(metric, values) for metric in spec.metrics]
+    first = {metric.name: index for index, metric in reversed(list(enumerate(filled)))}
     try:
         metrics = tuple(
-            settle(metric, _filled_rules(spec.evidence.get(metric.name), values), index, filled)
+            settle(metric, _filled_rules(spec.evidence.get(metric.name), values), index, first)
             for index, metric in enumerate(filled)
         )
         if not metrics:
@@ -347,15 +348,18 @@ def without_secrets(text: str) -> str:
 
 
 def settle(
-    metric: MetricTemplate, evidence: EvidenceRules, index: int, beside: Sequence[MetricTemplate] = ()
+    metric: MetricTemplate, evidence: EvidenceRules, index: int, first: Mapping[str, int] | None = None
 ) -> Metric:
     """Return the numbers of one metric whose arguments are filled in.
+
+    Args:
+        first: by name, the index of the first metric that has it.
 
     Raises:
         ResolutionError: limits that contradict each other, a duration that is none.
     """
     at = f"metrics[{index}]: "
-    if any(other.name == metric.name for other in beside[:index]):
+    if (first or {}).get(metric.name, index) != index:
         raise ResolutionError(f"{at}duplicate name '{metric.name}'")
     count = whole(metric.count)
     limits = {
@@ -387,7 +391,7 @@ def settle(
 def whole(number: int | str | None) -> int:
     """Return a number as Argo reads it: a text that is no whole number counts as 0, silently."""
     if isinstance(number, str):
-        return int(number) if re.fullmatch(r"[+-]?[0-9]+", number) else 0
+        return int(number) if re.fullmatch(r"[+-]?[0-9]{1,18}", number) else 0
     return number or 0
 
 

@@ -125,3 +125,28 @@ def test_lists_inside_lists_are_bounded_too(problems: Found) -> None:
     )
     (told,) = problems(nested)
     assert "nested deeper than 64 levels" in told
+
+
+def test_of_very_many_problems_the_first_are_told(rollout: str, template: str, problems: Found) -> None:
+    many = "".join(f"  field{index}: 1\n" for index in range(5000))
+    told = problems(rollout.replace("  replicas: 4\n", many), template)
+    assert len(told) == 201
+    assert "not looked at after 200 problems" in told[-1]
+
+
+def test_a_long_chain_of_templates_that_each_name_two_is_followed_once(rollout: str, problems: Found) -> None:
+    chain = "---\n".join(
+        "apiVersion: argoproj.io/v1alpha1\nkind: AnalysisTemplate\n"
+        f"metadata: {{name: t{index}}}\n"
+        f"spec: {{templates: [{{templateName: t{index + 1}}}, {{templateName: t{index + 2}}}]}}\n"
+        for index in range(2000)
+    )
+    told = problems(rollout.replace("templateName: errors", "templateName: t0"), chain)
+    # The chain ends in names of nothing: the last names one of them, the last but one as well.
+    assert [problem.partition(" is ")[2][:6] for problem in told] == ["'t2000", "'t2000", "'t2001"]
+
+
+def test_numbers_that_are_none_are_problems_and_no_crash(rollout: str, template: str, problems: Found) -> None:
+    text = rollout.replace("duration: 60", "duration: .inf").replace("replicas: 4", "replicas: .nan")
+    told = problems(text.replace("setWeight: 20", f"setWeight: {'9' * 70}"), template)
+    assert len(told) == 3
