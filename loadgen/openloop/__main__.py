@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from loadgen.openloop.plan import Plan
 from loadgen.openloop.records import PLAN
 from loadgen.openloop.safety import UnsafeTargetError, loopback_target
+from loadgen.openloop.turns import take_short_turns
 
 
 def main() -> int:
@@ -35,6 +36,7 @@ def main() -> int:
     # Locust replaces sockets, threads and signals everywhere, so it is imported here, last, and nowhere else.
     from loadgen.openloop.generator import run
 
+    take_short_turns()
     gc.collect()
     gc.freeze()  # what was imported is never garbage; looking through it again would cost milliseconds of lag
     problem = run(plan, options.directory, parent_pid=options.parent, obey_stdin=options.control)

@@ -18,6 +18,7 @@ from typing import Any
 import gevent
 import gevent.event
 import numpy as np
+import psutil  # type: ignore[import-untyped]
 from locust.event import Events
 
 from loadgen.openloop.alarm import Alarm
@@ -60,6 +61,7 @@ class Conductor:
         self._in_flight: dict[int, tuple[float, float, int]] = {}  # number → intended, sent, route
         self._dropped = 0
         self._cpu_shares: list[float] = []
+        self._machine_shares: list[float] = []
         self._problem: Exception | None = None
         self._errors = {kind: ConnectionError(kind.word) for kind in Failure}
         for kind in ("revision", "pod"):
@@ -263,6 +265,7 @@ class Conductor:
                 "traffic_s": lasted_s,
                 "due": self._due(lasted_s),
                 "cpu_shares": [round(share, 3) for share in self._cpu_shares],
+                "machine_shares": [round(share, 3) for share in self._machine_shares],
             }
         )
         self._writer.close()
@@ -289,12 +292,14 @@ class Conductor:
 
     def _beat_for_ever(self) -> None:
         cpu_s, wall_s = time.process_time(), time.monotonic()
+        psutil.cpu_percent()  # the first reading is of no interval
         while True:
             gevent.sleep(BEAT_S)
             cpu_now_s, wall_now_s = time.process_time(), time.monotonic()
             share = (cpu_now_s - cpu_s) / (wall_now_s - wall_s)
             cpu_s, wall_s = cpu_now_s, wall_now_s
             self._cpu_shares.append(share)
+            self._machine_shares.append(psutil.cpu_percent() / 100)
             self._connections.close_rested()
             now_s = self._traffic_s()
             self._writer.note(
@@ -306,5 +311,6 @@ class Conductor:
                     "dropped": self._dropped,
                     "in_flight": len(self._in_flight),
                     "cpu": round(share, 3),
+                    "machine": self._machine_shares[-1],
                 }
             )

@@ -35,6 +35,9 @@ CPU_SATURATED = 0.9
 CPU_SHARE = 0.05
 """Latencies hold when at most this share of the beats was saturated."""
 
+MACHINE_BUSY = 0.85
+"""Above this share of all CPUs, waiting for a turn explains a late generator, and is said beside its lag."""
+
 
 class Outcome(StrEnum):
     """Whether a kind of figure may be believed."""
@@ -160,6 +163,7 @@ class Validity:
         lag_p99_policy_s: the same in policy time.
         service_p95_s: what the lag is compared with, seconds of the wall.
         cpu_peak_share, cpu_saturated_share: of a core between two beats, and the share of beats above the limit.
+        machine_busy_share: of all the machine's CPU, over the run: whether the generator had to wait for its turn.
     """
 
     counts: Judgement
@@ -175,6 +179,7 @@ class Validity:
     service_p95_s: float
     cpu_peak_share: float
     cpu_saturated_share: float
+    machine_busy_share: float
 
     @property
     def holds(self) -> bool:
@@ -187,7 +192,9 @@ class Validity:
         return found
 
 
-def judge(rows: Rows, *, due: int, speed: float, cpu_shares: Sequence[float]) -> Validity:
+def judge(
+    rows: Rows, *, due: int, speed: float, cpu_shares: Sequence[float], machine_shares: Sequence[float] = ()
+) -> Validity:
     """Return whether a run may be believed.
 
     Args:
@@ -195,6 +202,7 @@ def judge(rows: Rows, *, due: int, speed: float, cpu_shares: Sequence[float]) ->
         due: requests that the schedule held up to the end of the run.
         speed: policy seconds in a second of the wall.
         cpu_shares: (beats,) the share of a core that the generator used between two beats.
+        machine_shares: (beats,) the share of all the machine's CPU that everybody together used.
     """
     sent = rows[rows["failure"] != Failure.DROPPED]
     answered = sent[sent["failure"] == Failure.NONE]
@@ -205,9 +213,10 @@ def judge(rows: Rows, *, due: int, speed: float, cpu_shares: Sequence[float]) ->
     service_p95_s = Quantiles.of(answered["finished_s"] - answered["sent_s"]).p95_s
     shares = np.asarray(cpu_shares, dtype=np.float64)
     saturated = float(np.mean(shares >= CPU_SATURATED)) if len(shares) else 0.0
+    busy = float(np.mean(np.asarray(machine_shares, dtype=np.float64))) if len(machine_shares) else float("nan")
     return Validity(
         counts=_judge_counts(due=due, sent=len(sent), late=late, dropped=len(rows) - len(sent), cut_off=cut_off),
-        latency=_judge_latency(lag_p99_s=lag.p99_s, service_p95_s=service_p95_s, saturated=saturated),
+        latency=_judge_latency(lag_p99_s=lag.p99_s, service_p95_s=service_p95_s, saturated=saturated, busy=busy),
         due=due,
         sent=len(sent),
         late=late,
@@ -219,6 +228,7 @@ def judge(rows: Rows, *, due: int, speed: float, cpu_shares: Sequence[float]) ->
         service_p95_s=service_p95_s,
         cpu_peak_share=float(shares.max(initial=0.0)),
         cpu_saturated_share=saturated,
+        machine_busy_share=busy,
     )
 
 
@@ -237,7 +247,7 @@ def _judge_counts(*, due: int, sent: int, late: int, dropped: int, cut_off: int)
     return Judgement(outcome=Outcome.INVALID if reasons else Outcome.VALID, reasons=tuple(reasons))
 
 
-def _judge_latency(*, lag_p99_s: float, service_p95_s: float, saturated: float) -> Judgement:
+def _judge_latency(*, lag_p99_s: float, service_p95_s: float, saturated: float, busy: float) -> Judgement:
     if np.isnan(service_p95_s):
         return Judgement(outcome=Outcome.NO_EVIDENCE, reasons=("no request was answered",))
     reasons = []
@@ -248,6 +258,8 @@ def _judge_latency(*, lag_p99_s: float, service_p95_s: float, saturated: float) 
         )
     if saturated > CPU_SHARE:
         reasons.append(f"the generator's CPU was saturated in {saturated:.0%} of the run")
+    if reasons and busy >= MACHINE_BUSY:
+        reasons.append(f"the whole machine was {busy:.0%} busy: close other programs, or lower the speed or the rate")
     return Judgement(outcome=Outcome.INVALID if reasons else Outcome.VALID, reasons=tuple(reasons))
 
 

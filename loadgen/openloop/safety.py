@@ -45,4 +45,6 @@ def loopback_target(url: str) -> Target:
     for address in addresses:
         if not ipaddress.ip_address(address.partition("%")[0]).is_loopback:
             raise UnsafeTargetError(f"the target {url!r} is at {address}; {need}")
-    return Target(address=addresses[0], port=port, host_header=parts.netloc)
+    # A name may mean both families while the service listens on one; 127.0.0.1 is where services of a laptop are.
+    address = next((address for address in addresses if ":" not in address), addresses[0])
+    return Target(address=address, port=port, host_header=parts.netloc)

@@ -14,7 +14,13 @@ def summarize(run: Run) -> dict[str, Any]:
     ended, began_s = run.ended, run.began_monotonic_s
     if ended is None or began_s is None:
         raise ValueError("this run has not ended, so there is nothing to sum up")
-    validity = judge(run.rows, due=ended["due"], speed=run.plan.speed, cpu_shares=ended["cpu_shares"])
+    validity = judge(
+        run.rows,
+        due=ended["due"],
+        speed=run.plan.speed,
+        cpu_shares=ended["cpu_shares"],
+        machine_shares=ended["machine_shares"],
+    )
     revisions = revision_figures(run.rows, run.names.get("revision", []), slow_after_s=run.plan.slow_after_s)
     found: dict[str, Any] = plain(
         {

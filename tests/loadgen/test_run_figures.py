@@ -120,6 +120,14 @@ def test_a_generator_without_cpu_to_spare_voids_its_latencies() -> None:
     assert judge(quick(100), due=100, speed=1, cpu_shares=[0.5] * 19 + [0.95]).latency.outcome is Outcome.VALID
 
 
+def test_a_late_generator_on_a_busy_machine_says_that_the_machine_was_busy() -> None:
+    late = quick(100, lag_s=0.01)
+    (alone,) = judge(late, due=100, speed=1, cpu_shares=[0.1], machine_shares=[0.4]).latency.reasons
+    lag, machine = judge(late, due=100, speed=1, cpu_shares=[0.1], machine_shares=[0.9, 0.96]).latency.reasons
+    assert lag == alone
+    assert machine == "the whole machine was 93% busy: close other programs, or lower the speed or the rate"
+
+
 def test_silence_is_no_evidence_and_not_an_invalid_run() -> None:
     validity = judge(rows(), due=0, speed=1, cpu_shares=[])
     assert (validity.counts.outcome, validity.latency.outcome) == (Outcome.NO_EVIDENCE, Outcome.NO_EVIDENCE)
