@@ -85,6 +85,8 @@ def decide(snapshot: Snapshot, now_s: float) -> Decision:
         return _go_on(look, starts_pause=False)
     scaled = reconcile_replica_sets(look)
     starts_pause = not scaled and reconcile_pause_step(look) and begins_pause(look)
+    if starts_pause:
+        look.rule = look.rule or "pause step reached"
     return _go_on(look, starts_pause=starts_pause)
 
 

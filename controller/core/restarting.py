@@ -18,7 +18,7 @@ def restart_pods(look: Look) -> bool:
     at_s = look.plan.rollout.restart_at_s
     if at_s is None or look.status.restarted_s == at_s:
         return False
-    if look.now_s <= at_s:
+    if look.now_s < at_s:
         look.wake_at(at_s)
         return False
     ordered = sorted(look.all, key=lambda rs: _rank(look, rs))

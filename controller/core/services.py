@@ -48,6 +48,7 @@ def select(look: Look, role: str, replica_set: ReplicaSetSeen | None, *, check: 
         if replica_set.available == 0:
             return
     look.actions.append(SelectService(role=role, service=service, pod_hash=replica_set.pod_hash))
+    look.wake_at(look.now_s)  # what a Service selected may have kept old pods from being scaled down
     look.event(
         "SwitchService",
         f"Switched selector for service '{service}' from '{selected or ''}' to '{replica_set.pod_hash}'",
