@@ -266,6 +266,8 @@ class _Loader:
             self.report.problems.append(document.problem(("kind",), shown(kind), f"to be spelled {meant}"))
             return
         why = "left alone"
+        if kind == "Kustomization":
+            why = "left alone: files are read as they are; for what it makes of them, kubectl kustomize DIR comes first"
         if (group, kind) == ("argoproj.io", "Experiment"):
             why = "left alone: Gamebird runs no Experiment"
         elif kind in ("Rollout", "AnalysisTemplate"):
