@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -12,8 +14,12 @@ from controller.core.decisions import decide
 from controller.core.invariants import at_rest, breaches
 
 LASTS_S = 70.0
+pytestmark = pytest.mark.fuzz
+FUZZ = bool(os.environ.get("GAMEBIRD_FUZZ"))  # `make fuzz` looks longer
 EVERY_RUN = settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=3_000 if FUZZ else 60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 
 ANSWERS = st.sampled_from([0.001, 0.2, 0.03, "nan", "empty", "error", "inf"])
@@ -53,8 +59,8 @@ def metrics(draw: st.DrawFn) -> list[dict[str, Any]]:
 
 
 DO = st.sampled_from(
-    ["promote", "promote-full", "abort", "retry", "pause", "resume", "rollback", "deploy v3", "scale 3", "scale 8"]
-    + ["scale 0", "restart"]
+    ["promote", "promote-full", "abort", "retry", "pause", "resume", "skip", "restart"]
+    + ["rollback", "deploy v3", "deploy v2", "scale 3", "scale 8", "scale 0"]
 )
 WHEN = st.sampled_from(["paused", "aborted", "degraded", "inconclusive", "healthy", "spec-paused", "analysing"])
 
@@ -85,7 +91,7 @@ def scenarios(draw: st.DrawFn) -> dict[str, Any]:
         "spec": {"progressDeadlineSeconds": 6, "progressDeadlineAbort": draw(st.booleans())},
         "templates": {"slo": made},
         "script": {name: draw(st.lists(ANSWERS, min_size=1, max_size=5)) for name in ("error-rate", "latency")},
-        "operator": draw(st.lists(st.fixed_dictionaries({"when": WHEN, "do": DO}), max_size=3)),
+        "operator": draw(st.lists(st.fixed_dictionaries({"when": WHEN, "do": DO}), max_size=5)),
         "traffic_routing": "nginx" if routed else None,
         "never_ready": draw(st.sampled_from([[], [], [], ["v2"], ["v3"]])),
     }

@@ -1,4 +1,4 @@
-"""What users of Argo Rollouts and Flagger complained about, each as a scenario. Numbers are issues of the two projects."""
+"""Complaints of the users of Argo Rollouts and Flagger, each as a scenario. Numbers are issues of the two."""
 
 from __future__ import annotations
 
