@@ -98,7 +98,7 @@ class _Checker:
         if node.name in HOST_FUNCTIONS:
             return _function(node.name)
         if node.name == "$env" or node.name in BUILTINS:
-            raise UnsupportedCondition(f"{node.name} as a value", node.column)
+            raise UnsupportedCondition("a builtin as a value", node.column)
         raise ConditionError(f"unknown name {node.name}", node.column)
 
     def _unary(self, node: tree.Unary) -> Nature:
