@@ -1,263 +1,126 @@
-"""The release under test: how one revision of a service behaves, well or badly. The only schema for it.
+"""The release under test, as one schema: what a revision does to its users that the one before it did not.
 
-A game day file, the demo service and the model all read this. It says what a revision does, never what the
-rollout makes of it. Times (`*_s`, `per_minute`) are in policy time, because a game day runs them faster than the
-wall; latency (`*_ms`) is wall time, because a request takes as long as it takes. Ages count from a pod's start,
-so a pod that was restarted is young again, as a leak in a real process is.
-
-Pure data and a little arithmetic on it: no clock, no chance, nothing of ours is imported.
+The demo service of the local world plays it with real requests, the model plays it in virtual time; both read this and
+nothing else, so "5 % errors" means the same in a rehearsal and in a simulation. Times are policy time, except
+latencies, which are what a user waits on the wall.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+import math
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-Share = Annotated[float, Field(strict=True, ge=0, le=1, allow_inf_nan=False)]
-Seconds = Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)]
-Amount = Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)]
-Milliseconds = Annotated[float, Field(strict=True, ge=0, le=600_000, allow_inf_nan=False)]
-Ordinal = Annotated[int, Field(strict=True, ge=1)]
-Status = Annotated[int, Field(strict=True, ge=500, le=599)]
+Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Seconds = Annotated[float, Field(ge=0, le=604_800, allow_inf_nan=False)]
+Milliseconds = Annotated[float, Field(gt=0, le=60_000, allow_inf_nan=False)]
+Ordinal = Annotated[int, Field(ge=1)]
 
 
 class _Value(BaseModel):
-    """Frozen, and refusing what it does not know, so that a misspelt fault is an error and not a good release."""
-
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Errors(_Value):
-    """Which requests the release fails, beside those that fail in every revision. At most one way is named.
-
-    Attributes:
-        rate: share of requests that fail, each by chance, 0 to 1.
-        every: each n-th request of a pod fails; no chance in it.
-        at: these requests of a pod fail, counted from 1; no chance in it.
-        status: the answer's status code.
-    """
-
-    rate: Share = 0.0
-    every: Ordinal | None = None
-    at: tuple[Ordinal, ...] = ()
-    status: Status = 500
-
-    @model_validator(mode="after")
-    def _one_way(self) -> Self:
-        if (self.rate > 0) + (self.every is not None) + bool(self.at) > 1:
-            raise ValueError("errors come by rate, by every or by at: name one of them")
-        return self
-
-    @property
-    def any(self) -> bool:
-        """True if some request may fail by this."""
-        return self.rate > 0 or self.every is not None or bool(self.at)
-
-    def counted(self, ordinal: int) -> bool:
-        """Return whether the pod's `ordinal`-th request fails by count (chance is not asked)."""
-        return ordinal in self.at or (self.every is not None and ordinal % self.every == 0)
-
-
 class Latency(_Value):
-    """How long an answer takes when nothing is wrong: log-normal, as most services are.
+    """How long an answer takes: a lognormal body, and a tail for some requests.
 
     Attributes:
-        median_ms: half of all answers take longer, milliseconds of the wall.
-        sigma: spread of the logarithm; p95 is median x exp(1.645 sigma).
+        median_ms: half of the requests without a tail are faster.
+        sigma: standard deviation of the logarithm; 0 makes every request take the median.
+        factor: every latency times this; 2 doubles p95 as well as the median.
+        tail_share: the share of requests that take `tail_ms` longer.
+        tail_ms: how much longer.
     """
 
-    median_ms: Milliseconds = 40.0
-    sigma: Annotated[float, Field(strict=True, ge=0, le=3)] = 0.4
-
-
-class Slowdown(_Value):
-    """What the release does to latency, on top of `Latency`.
-
-    Attributes:
-        factor: every answer takes so many times as long.
-        add_ms: every answer takes so much longer, milliseconds.
-        tail_share: share of requests, 0 to 1, that meet the tail.
-        tail_ms: how much longer those take, milliseconds.
-    """
-
-    factor: Annotated[float, Field(strict=True, ge=0, le=10_000)] = 1.0
-    add_ms: Milliseconds = 0.0
+    median_ms: Milliseconds = 60.0
+    sigma: Annotated[float, Field(ge=0, le=3, allow_inf_nan=False)] = 0.45
+    factor: Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False)] = 1.0
     tail_share: Share = 0.0
-    tail_ms: Milliseconds = 0.0
+    tail_ms: Annotated[float, Field(ge=0, le=60_000, allow_inf_nan=False)] = 0.0
 
-    @property
-    def any(self) -> bool:
-        """True if some answer may be slower by this."""
-        return self.factor != 1.0 or self.add_ms > 0 or (self.tail_share > 0 and self.tail_ms > 0)
+    def quantile_ms(self, q: float) -> float:
+        """Return the q-quantile of the body, without the tail, in ms."""
+        from statistics import NormalDist
+
+        return self.median_ms * self.factor * math.exp(self.sigma * NormalDist().inv_cdf(q))
 
 
 class Leak(_Value):
-    """What grows worse with a pod's age, per minute of policy time.
+    """A fault that grows from nothing while a pod lives.
 
     Attributes:
-        errors_per_minute: growth of the share of requests that fail.
-        latency_ms_per_minute: growth of every answer's latency, milliseconds.
-        memory_mb_per_minute: growth of the memory in use, megabytes.
-        memory_limit_mb: at so much leaked memory the pod is killed, and restarted as any crashed pod is.
-        after_s: the leak begins at this age.
+        errors_per_minute: how much the share of failing requests grows in a minute of policy time.
+        latency_ms_per_minute: how much longer answers take after each minute.
     """
 
     errors_per_minute: Share = 0.0
-    latency_ms_per_minute: Amount = 0.0
-    memory_mb_per_minute: Amount = 0.0
-    memory_limit_mb: Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)] | None = None
-    after_s: Seconds = 0.0
-
-    def minutes(self, age_s: float) -> float:
-        """Return for how long a pod of this age has leaked, minutes."""
-        return max(0.0, age_s - self.after_s) / 60.0
-
-    @property
-    def killed_at_s(self) -> float | None:
-        """The age at which the memory limit is met; None: never."""
-        if self.memory_limit_mb is None or self.memory_mb_per_minute <= 0:
-            return None
-        return self.after_s + 60.0 * self.memory_limit_mb / self.memory_mb_per_minute
-
-
-class Where(_Value):
-    """Which requests meet the errors, the slowdown and the leak; without limits all do.
-
-    Attributes:
-        routes: only these paths (without their query); empty: all.
-        above_rps: only while the pod is asked more often than this, requests/s of policy time.
-        pods: only in so many pods of the revision, those that were started first; None: in all.
-    """
-
-    routes: tuple[Annotated[str, Field(pattern=r"^/[^\s?#]*$")], ...] = ()
-    above_rps: Amount | None = None
-    pods: Ordinal | None = None
-
-    def holds(self, *, route: str, rps: float, pod: int) -> bool:
-        """Return whether a request for `route`, in pod number `pod` (from 1), asked `rps` times a second, is meant."""
-        return (
-            (not self.routes or route in self.routes)
-            and (self.above_rps is None or rps > self.above_rps)
-            and (self.pods is None or pod <= self.pods)
-        )
-
-
-class Start(_Value):
-    """How a pod becomes ready.
-
-    Attributes:
-        ready_after_s: readiness fails until this age.
-        never_ready: readiness fails for ever, although the process runs.
-        warm_up_s: answers are slower until this age, by a factor that falls evenly to 1.
-        warm_up_factor: that factor at age 0.
-    """
-
-    ready_after_s: Seconds = 0.0
-    never_ready: bool = False
-    warm_up_s: Seconds = 0.0
-    warm_up_factor: Annotated[float, Field(strict=True, ge=1, le=1000)] = 1.0
-
-    def warm_up(self, age_s: float) -> float:
-        """Return the factor on latency at this age."""
-        if age_s >= self.warm_up_s:
-            return 1.0
-        return 1.0 + (self.warm_up_factor - 1.0) * (1.0 - age_s / self.warm_up_s)
-
-
-class Crash(_Value):
-    """The process ends itself, and does so again after each restart.
-
-    Attributes:
-        after_s: at this age; None: never by age.
-        at_request: on its n-th request, which gets no answer; None: never by count.
-    """
-
-    after_s: Seconds | None = None
-    at_request: Ordinal | None = None
-
-
-class Hang(_Value):
-    """Requests get no answer at all, until whoever asked gives up.
-
-    Attributes:
-        after_s: from this age on.
-        share: of requests, 0 to 1, by chance.
-        probe: the readiness probe hangs, too.
-    """
-
-    after_s: Seconds = 0.0
-    share: Share = 1.0
-    probe: bool = False
+    latency_ms_per_minute: Annotated[float, Field(ge=0, le=60_000, allow_inf_nan=False)] = 0.0
 
 
 class Release(_Value):
-    """One revision of a service. The default is a good release: no error, p95 of 77 ms.
+    """What one revision is like. The default is a good release: no errors, p95 of about 126 ms, ready at once.
 
     Attributes:
-        errors: what fails because of this release. A bare number is a rate: `errors: 0.05`.
-        slowdown: what is slower because of this release.
-        leak: what grows worse with a pod's age.
-        where: which requests meet those three.
-        start: how pods become ready.
-        crash: when pods end by themselves.
-        hang: when requests get no answer.
-        behind_flag: errors, slowdown, leak, crash and hang happen only where this feature flag is true: for the user
-            of a request; for what no request triggers, the flag without a user counts.
-        base_errors: share of requests that fail in every revision, stable too, 0 to 1.
-        base_latency: latency in every revision, stable too.
-        error_series: whether the counter of failed requests exists from the `start`, at zero, or is born with the
-            `first-error`; before that, a ratio of errors has no answer at all.
+        errors: share of requests answered with a 500 because of this release.
+        errors_at: these requests fail, counted from 1 over the pods of the revision together where it has one pod, else
+            in its first pod: faults by count instead of by chance.
+        base_errors: share of requests that fail in every revision alike; no flag switches them off.
+        latency: how long answers take.
+        leak: what grows while a pod lives.
+        routes: only requests to these paths (by prefix) meet the fault; empty for all.
+        above_rps: the fault shows only while a pod serves more requests per second of policy time than this.
+        start_s: how long a pod takes until it is ready.
+        never_ready: the readiness probe never passes.
+        crash_after_s: a pod ends by itself so long after it became ready, each time it is started.
+        hang_after_s: a pod no longer answers anything, so long after it became ready.
+        behind_flag: the fault shows only where this OpenFeature flag is on for the request.
+        series_5xx: whether the counters of failed requests exist from the start or from the first failure.
     """
 
-    errors: Errors = Errors()
-    slowdown: Slowdown = Slowdown()
-    leak: Leak | None = None
-    where: Where = Where()
-    start: Start = Start()
-    crash: Crash | None = None
-    hang: Hang | None = None
-    behind_flag: Annotated[str, Field(min_length=1)] | None = None
+    errors: Share = 0.0
+    errors_at: tuple[Ordinal, ...] = ()
     base_errors: Share = 0.0
-    base_latency: Latency = Latency()
-    error_series: Literal["start", "first-error"] = "start"
-
-    @field_validator("errors", mode="before")
-    @classmethod
-    def _bare_rate(cls, given: Any) -> Any:
-        if isinstance(given, (int, float)) and not isinstance(given, bool):
-            return {"rate": float(given)}
-        return given
+    latency: Latency = Field(default_factory=Latency)
+    leak: Leak = Field(default_factory=Leak)
+    routes: tuple[Annotated[str, Field(pattern=r"\A/")], ...] = ()
+    above_rps: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    start_s: Seconds = 0.0
+    never_ready: bool = False
+    crash_after_s: Seconds | None = None
+    hang_after_s: Seconds | None = None
+    behind_flag: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+    series_5xx: Literal["start", "first-error"] = "start"
 
     @model_validator(mode="after")
-    def _effective(self) -> Self:
-        if self.leak and self.leak.memory_limit_mb is not None and self.leak.memory_mb_per_minute <= 0:
-            raise ValueError("leak.memory_limit_mb is never met; name leak.memory_mb_per_minute, too")
+    def _possible(self) -> Release:
+        if self.errors + self.base_errors > 1:
+            raise ValueError("errors and base_errors that add up to at most 1")
+        if self.never_ready and (self.crash_after_s is not None or self.hang_after_s is not None):
+            raise ValueError("either never_ready, or crash_after_s and hang_after_s, which count from readiness")
         return self
 
     @property
-    def baseline(self) -> Release:
-        """The same service without this release's faults: what stable pods run."""
-        return Release(
-            base_errors=self.base_errors, base_latency=self.base_latency, error_series=self.error_series
-        )
-
-    def error_rate(self, age_s: float) -> float:
-        """Return the share of meant requests that fail by chance because of this release, at a pod's age."""
-        leaked = self.leak.errors_per_minute * self.leak.minutes(age_s) if self.leak else 0.0
-        return min(1.0, self.errors.rate + leaked)
-
-    def added_ms(self, age_s: float) -> float:
-        """Return how much longer every meant request takes at a pod's age, the tail aside, milliseconds."""
-        leaked = self.leak.latency_ms_per_minute * self.leak.minutes(age_s) if self.leak else 0.0
-        return self.slowdown.add_ms + leaked
-
-    @property
-    def ends_at_s(self) -> float | None:
-        """The age at which a pod ends by itself, by crash or by its memory limit; None: by neither."""
-        ages = [
-            age
-            for age in (self.crash.after_s if self.crash else None, self.leak.killed_at_s if self.leak else None)
-            if age is not None
+    def text(self) -> str:
+        """The release in words, for people: `5 % errors`, `a good release`."""
+        parts = [
+            _percent(self.errors, "errors"),
+            f"requests {', '.join(map(str, self.errors_at))} fail" if self.errors_at else "",
+            f"latency x{self.latency.factor:g}" if self.latency.factor != 1 else "",
+            _percent(self.latency.tail_share, f"of requests {self.latency.tail_ms:g} ms slower"),
+            _percent(self.leak.errors_per_minute, "more errors each minute"),
+            f"{self.leak.latency_ms_per_minute:g} ms slower each minute" if self.leak.latency_ms_per_minute else "",
+            f"ready after {self.start_s:g} s" if self.start_s else "",
+            "pods never become ready" if self.never_ready else "",
+            f"crashes after {self.crash_after_s:g} s" if self.crash_after_s is not None else "",
+            f"hangs after {self.hang_after_s:g} s" if self.hang_after_s is not None else "",
         ]
-        return min(ages) if ages else None
+        what = ", ".join(part for part in parts if part) or "a good release"
+        where = f" on {', '.join(self.routes)}" if self.routes else ""
+        load = f" above {self.above_rps:g} requests/s a pod" if self.above_rps is not None else ""
+        flag = f" behind the flag {self.behind_flag}" if self.behind_flag else ""
+        return what + where + load + flag
+
+
+def _percent(share: float, what: str) -> str:
+    return f"{share * 100:g} % {what}" if share else ""

@@ -1,62 +1,39 @@
-"""Policy time: the time in which manifests, traffic, scrapes and probes live, K times as fast as the wall.
+"""Policy time on one machine: it runs `speed` times as fast as the wall, on the monotonic clock.
 
-The only place of the local world where the two times meet. It reads the monotonic clock, so that a stepped wall clock
-moves nothing, and begins about a day before now, so that a real Prometheus takes samples from a run that is fast.
+It begins about a day back, so that at any speed a rehearsal's stamps lie in the past of a real Prometheus, which takes
+no samples from the future. The origin is shared with the load generator, whose clock is the same.
 """
 
 from __future__ import annotations
 
-import threading
 import time
 from dataclasses import dataclass, field
 
-HEADSTART_S = 86_400.0
-"""Policy time begins this long before the wall's now: at speed 20 it takes over an hour to catch up with it."""
+from loadgen.openloop.clock import Origin
+
+BEGINS_BACK_S = 86_400.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+def origin_now(speed: float) -> Origin:
+    """Return an origin at which policy time, from now on, runs `speed` times as fast as the wall."""
+    return Origin(monotonic_s=time.monotonic(), policy_s=float(int(time.time() - BEGINS_BACK_S)), speed=speed)
+
+
+@dataclass(frozen=True, slots=True)
 class PolicyClock:
-    """Reads policy time: unix seconds that began at `origin_s` when the monotonic clock said `monotonic_origin_s`.
+    """Reads policy time, in unix seconds."""
 
-    Both origins may be handed to another process on this machine, which then reads the same time.
-    """
+    origin: Origin = field(default_factory=lambda: origin_now(1.0))
 
-    speed: float = 1.0
-    origin_s: float = field(default_factory=lambda: float(int(time.time() - HEADSTART_S)))
-    monotonic_origin_s: float = field(default_factory=time.monotonic)
-
-    def __post_init__(self) -> None:
-        if not 0 < self.speed <= 1000:
-            raise ValueError(f"PolicyClock.speed is {self.speed}; it needs a number above 0, up to 1000")
+    @property
+    def speed(self) -> float:
+        """Policy seconds per second of the wall."""
+        return self.origin.speed
 
     def now_s(self) -> float:
-        """Return policy time, unix seconds."""
-        return self.at_s(time.monotonic())
-
-    def at_s(self, monotonic_s: float) -> float:
-        """Return the policy time of a reading of the monotonic clock."""
-        return self.origin_s + (monotonic_s - self.monotonic_origin_s) * self.speed
-
-    def elapsed_s(self) -> float:
-        """Return policy seconds since the origin."""
-        return self.now_s() - self.origin_s
+        """Return policy time now."""
+        return self.origin.policy_at(time.monotonic())
 
     def wall_s(self, policy_s: float) -> float:
-        """Return how long a span of policy time lasts on the wall, seconds."""
-        return policy_s / self.speed
-
-    def policy_s(self, wall_s: float) -> float:
-        """Return how much policy time passes in a span of the wall, seconds."""
-        return wall_s * self.speed
-
-    def until_wall_s(self, at_s: float) -> float:
-        """Return how long it is from now to an instant of policy time, wall seconds; 0 if it has passed."""
-        return max(0.0, (at_s - self.now_s()) / self.speed)
-
-    def wait_until(self, at_s: float, stop: threading.Event) -> bool:
-        """Wait for an instant of policy time; return True as soon as `stop` is set, which ends the wait."""
-        while (left_s := self.until_wall_s(at_s)) > 0:
-            # Slices keep a wait of hours within what the platform's locks accept.
-            if stop.wait(min(left_s, 60.0)):
-                return True
-        return stop.is_set()
+        """Return how long a stretch of policy time takes on the wall."""
+        return policy_s / self.origin.speed
