@@ -101,7 +101,8 @@ def _is_proof(floor: Floor, result: object, requests: float | None, slow_request
 
 
 def _too_few(requests: float | None, floor: Floor, rules: EvidenceRules) -> Weighed:
-    seen = "an unknown number of requests" if requests is None else f"{requests:g} requests"
+    known = requests is not None and requests == requests
+    seen = f"{requests:g} requests" if known else "an unknown number of requests"
     weighed = _missing(Outcome.TOO_FEW, rules)
     return Weighed(
         outcome=weighed.outcome, phase=weighed.phase, reason=f"too few: {seen}, floor {floor.requests_min:g}"
