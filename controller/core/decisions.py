@@ -155,7 +155,10 @@ def _stored_pause(status: RolloutStatus) -> PauseState:
 
 def _number_revision(look: Look, new: ReplicaSetSeen) -> None:
     """The newest revision has the highest number, also when it is an old one that came back."""
-    highest = max((rs.revision for rs in look.all if rs is not new), default=0)
+    highest = 0
+    for replica_set in look.all:
+        if replica_set is not new and replica_set.revision > highest:
+            highest = replica_set.revision
     number = new.revision
     if number <= highest:
         number = highest + 1
@@ -167,13 +170,13 @@ def _number_revision(look: Look, new: ReplicaSetSeen) -> None:
 
 def _size_changed(look: Look) -> bool:
     """Return whether the rollout's size changed since its newest or its stable revision was last scaled."""
-    return any(
-        rs is not None
-        and rs.wanted > 0
-        and rs.desired_replicas is not None
-        and rs.desired_replicas != look.plan.replicas
-        for rs in (look.new, look.stable)
-    )
+    size = look.plan.replicas
+    for replica_set in (look.new, look.stable):
+        if replica_set is not None and replica_set.wanted > 0:
+            noted = replica_set.desired_replicas
+            if noted is not None and noted != size:
+                return True
+    return False
 
 
 def _follow_size(look: Look) -> Decision:

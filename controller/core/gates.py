@@ -17,7 +17,6 @@ from controller.core.status import PauseReason, RunReference
 def reconcile_analysis(look: Look) -> None:
     """Bring the runs of the rollout in line with its state; note pauses and aborts that follow from them."""
     status = look.status
-    current = [run for run in (look.current_background, look.current_step_run) if run is not None]
     step_run: AnalysisRun | None = None
     background: AnalysisRun | None = None
     if (
@@ -27,7 +26,7 @@ def reconcile_analysis(look: Look) -> None:
         or status.stable_hash == ""
         or is_fast_rollback(look)
     ):
-        _stop(look, current)
+        _stop(look, [run for run in (look.current_background, look.current_step_run) if run is not None])
     else:
         step_run = _step_run(look)
         background = _background_run(look)

@@ -22,6 +22,9 @@ class PauseState:
     aborted_s: float | None = None
 
 
+NO_PAUSE = PauseState()
+
+
 def reconcile_pause_step(look: Look) -> bool:
     """Begin or keep the pause of a pause step; True when the rollout is at one."""
     if look.plan.rollout.paused or look.status.promote_full or look.step is None or look.step.pause is None:
@@ -60,13 +63,13 @@ def pause_state(look: Look, *, starts_pause_step: bool, kept: PauseState | None 
         kept: what stands when nothing here changes it; None for nothing.
     """
     status = look.status
+    base = kept or NO_PAUSE
     if look.is_aborted:
         first_s = look.now_s if status.aborted_s is None else status.aborted_s
-        base = kept or PauseState()
         return PauseState(pauses=base.pauses, controller_pause=base.controller_pause, abort=True, aborted_s=first_s)
-    base = kept or PauseState()
-    if look.pauses_cleared:
-        return PauseState(pauses=base.pauses, controller_pause=base.controller_pause)
+    left = NO_PAUSE if kept is None else PauseState(pauses=kept.pauses, controller_pause=kept.controller_pause)
+    if look.pauses_cleared or not (status.pauses or look.pause_added or starts_pause_step):
+        return left
     pauses: list[PauseCondition] = []
     controller_pause = status.controller_pause
     for pause in status.pauses:
@@ -82,5 +85,5 @@ def pause_state(look: Look, *, starts_pause_step: bool, kept: PauseState | None 
             pauses.append(PauseCondition(reason=reason, started_s=look.now_s))
             controller_pause = True
     if not pauses:
-        return PauseState(pauses=base.pauses, controller_pause=base.controller_pause)
+        return left
     return PauseState(pauses=tuple(pauses), controller_pause=controller_pause)

@@ -163,26 +163,30 @@ def pause_conditions(look: Look) -> Conditions | None:
     status = look.status
     if status.observed_generation != look.snapshot.generation:
         return None
-    progressing = status.condition(ConditionKind.PROGRESSING)
-    reason = progressing.reason if progressing is not None else ""
+    reason, paused_now = "", False
+    for condition in status.conditions:
+        if condition.kind is ConditionKind.PROGRESSING:
+            reason = condition.reason
+        elif condition.kind is ConditionKind.PAUSED:
+            paused_now = condition.status is Truth.TRUE
     is_paused = bool(status.pauses) or look.plan.rollout.paused
-    conditions: Conditions = {}
+    retried = reason == ABORTED and not status.abort
+    if is_paused == paused_now and not retried and (is_paused == (reason == PAUSED) or _completed(status)):
+        return None
     changes: list[tuple[ConditionKind, Truth, str, str]] = []
     if is_paused != (reason == PAUSED) and reason != ABORTED and not _completed(status):
         if is_paused:
             changes.append((ConditionKind.PROGRESSING, Truth.UNKNOWN, PAUSED, "Rollout is paused"))
         else:
             changes.append((ConditionKind.PROGRESSING, Truth.UNKNOWN, "RolloutResumed", "Rollout is resumed"))
-    if not status.abort and reason == ABORTED:
+    if retried:
         changes.append((ConditionKind.PROGRESSING, Truth.UNKNOWN, "RolloutRetry", "Retrying Rollout after abort"))
-    paused = status.condition(ConditionKind.PAUSED)
-    paused_now = paused is not None and paused.status is Truth.TRUE
     if is_paused != paused_now and reason != ABORTED:
         truth = Truth.TRUE if is_paused else Truth.FALSE
         changes.append((ConditionKind.PAUSED, truth, PAUSED, "Rollout is paused"))
     if not changes:
         return None
-    conditions = {condition.kind: condition for condition in status.conditions}
+    conditions: Conditions = {condition.kind: condition for condition in status.conditions}
     for kind, truth, why, message in changes:
         set_condition(conditions, kind, truth, why, message, look.now_s)
     return conditions
