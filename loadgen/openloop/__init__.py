@@ -5,7 +5,7 @@ writes. Only that process imports Locust, because importing Locust replaces sock
 """
 
 from loadgen.openloop.clock import Origin
-from loadgen.openloop.figures import Judgement, Outcome, RevisionFigures, Validity, judge, revision_figures
+from loadgen.openloop.figures import Judgement, Outcome, UsersSaw, Validity, by_revision, by_route, judge
 from loadgen.openloop.process import LoadError, LoadProcess, Progress
 from loadgen.openloop.records import Failure, Run, Tail
 from loadgen.openloop.safety import UnsafeTargetError
@@ -18,11 +18,12 @@ __all__ = [
     "Origin",
     "Outcome",
     "Progress",
-    "RevisionFigures",
     "Run",
     "Tail",
     "UnsafeTargetError",
+    "UsersSaw",
     "Validity",
+    "by_revision",
+    "by_route",
     "judge",
-    "revision_figures",
 ]

@@ -1,4 +1,4 @@
-"""What a run's records say: figures by revision, and whether the run may be believed at all.
+"""What a run's records say: figures by revision and route, and whether the run may be believed at all.
 
 Two latencies: from the intended instant (what a user who arrived then has waited) and from the sent one (what
 the service took). They differ by the generator's own lag and by what a slow generator would hide. Quantiles are
@@ -66,20 +66,20 @@ class Quantiles:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RevisionFigures:
-    """What users saw of one revision; `revision` is "" for requests that no revision answered.
+class UsersSaw:
+    """What users saw of one revision, or of one route. A revision named "" stands for requests that none answered.
 
     Attributes:
+        name: the revision, or method and path.
         requests: sent, and their fate known.
         bad_status: answered with a status of 500 or more.
         failed: not answered, by kind of failure.
         too_slow: answered well, but later than the threshold after the intended instant.
-        bad: requests that a user saw fail or saw too slow.
         latency: of answered requests, from the intended instant (free of coordinated omission).
         service: of answered requests, from the sent instant.
     """
 
-    revision: str
+    name: str
     requests: int
     bad_status: int
     failed: dict[str, int]
@@ -91,6 +91,11 @@ class RevisionFigures:
     def bad(self) -> int:
         """Requests that a user saw fail or saw too slow."""
         return self.bad_status + sum(self.failed.values()) + self.too_slow
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the figures as plain values; NaN becomes null."""
+        found: dict[str, Any] = plain({**asdict(self), "bad": self.bad})
+        return found
 
 
 def sent_and_settled(rows: Rows) -> NDArray[np.bool_]:
@@ -110,36 +115,46 @@ def bad_requests(rows: Rows, *, slow_after_s: float | None) -> NDArray[np.bool_]
     return np.asarray(bad & sent_and_settled(rows))
 
 
-def revision_figures(
-    rows: Rows, revisions: Sequence[str], *, slow_after_s: float | None = None
-) -> tuple[RevisionFigures, ...]:
-    """Return the figures of every revision that was met, by name.
+def by_revision(rows: Rows, revisions: Sequence[str], *, slow_after_s: float | None = None) -> tuple[UsersSaw, ...]:
+    """Return what users saw of every revision that answered them, by name.
 
     Args:
         revisions: the names behind the codes in `rows`.
         slow_after_s: an answer later than this is too slow, seconds of the wall; None: never.
     """
+    return _grouped(rows, "revision", revisions, slow_after_s)
+
+
+def by_route(rows: Rows, routes: Sequence[str], *, slow_after_s: float | None = None) -> tuple[UsersSaw, ...]:
+    """Return what users saw of every route that was asked for, by name; see `by_revision`."""
+    return _grouped(rows, "route", routes, slow_after_s)
+
+
+def _grouped(rows: Rows, column: str, names: Sequence[str], slow_after_s: float | None) -> tuple[UsersSaw, ...]:
     settled = rows[sent_and_settled(rows)]
-    found = []
-    for code in np.unique(settled["revision"]).tolist():
-        mine = settled[settled["revision"] == code]
-        answered = mine[mine["failure"] == Failure.NONE]
-        bad_status = int(np.count_nonzero(answered["status"] >= BAD_STATUS_FROM))
-        bad = int(np.count_nonzero(bad_requests(mine, slow_after_s=slow_after_s)))
-        failed = {kind.word: int(np.count_nonzero(mine["failure"] == kind)) for kind in Failure if kind}
-        failed = {word: count for word, count in failed.items() if count}
-        found.append(
-            RevisionFigures(
-                revision=revisions[code],
-                requests=len(mine),
-                bad_status=bad_status,
-                failed=failed,
-                too_slow=bad - bad_status - sum(failed.values()),
-                latency=Quantiles.of(answered["finished_s"] - answered["intended_s"]),
-                service=Quantiles.of(answered["finished_s"] - answered["sent_s"]),
-            )
-        )
-    return tuple(sorted(found, key=lambda figures: figures.revision))
+    codes: dict[str, list[int]] = {}
+    for code in np.unique(settled[column]).tolist():
+        codes.setdefault(names[code], []).append(code)
+    return tuple(
+        _users_saw(name, settled[np.isin(settled[column], codes[name])], slow_after_s) for name in sorted(codes)
+    )
+
+
+def _users_saw(name: str, settled: Rows, slow_after_s: float | None) -> UsersSaw:
+    answered = settled[settled["failure"] == Failure.NONE]
+    bad_status = int(np.count_nonzero(answered["status"] >= BAD_STATUS_FROM))
+    bad = int(np.count_nonzero(bad_requests(settled, slow_after_s=slow_after_s)))
+    failed = {kind.word: int(np.count_nonzero(settled["failure"] == kind)) for kind in Failure if kind}
+    failed = {word: count for word, count in failed.items() if count}
+    return UsersSaw(
+        name=name,
+        requests=len(settled),
+        bad_status=bad_status,
+        failed=failed,
+        too_slow=bad - bad_status - sum(failed.values()),
+        latency=Quantiles.of(answered["finished_s"] - answered["intended_s"]),
+        service=Quantiles.of(answered["finished_s"] - answered["sent_s"]),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

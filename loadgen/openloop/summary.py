@@ -1,11 +1,11 @@
-"""The summary of a run: its figures by revision and whether it may be believed, as plain values for JSON."""
+"""The summary of a run: its figures by revision and route, and whether it may be believed, as plain values for JSON."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
 from typing import Any
 
-from loadgen.openloop.figures import judge, plain, revision_figures
+from loadgen.openloop.figures import by_revision, by_route, judge, plain
 from loadgen.openloop.records import Run
 
 
@@ -21,7 +21,9 @@ def summarize(run: Run) -> dict[str, Any]:
         cpu_shares=ended["cpu_shares"],
         machine_shares=ended["machine_shares"],
     )
-    revisions = revision_figures(run.rows, run.names.get("revision", []), slow_after_s=run.plan.slow_after_s)
+    slow_after_s = run.plan.slow_after_s
+    revisions = by_revision(run.rows, run.names.get("revision", []), slow_after_s=slow_after_s)
+    routes = by_route(run.rows, [route.name for route in run.plan.traffic.routes], slow_after_s=slow_after_s)
     found: dict[str, Any] = plain(
         {
             "ended": ended["why"],
@@ -31,7 +33,8 @@ def summarize(run: Run) -> dict[str, Any]:
             "requests": len(run.rows),
             "valid": validity.holds,
             "validity": asdict(validity),
-            "revisions": [{**asdict(figures), "bad": figures.bad} for figures in revisions],
+            "revisions": [seen.as_json() for seen in revisions],
+            "routes": [seen.as_json() for seen in routes],
         }
     )
     return found

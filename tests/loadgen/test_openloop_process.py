@@ -73,10 +73,13 @@ def test_every_scheduled_request_is_sent_once_and_counted_as_the_service_counted
     # Times of the records are policy time: what was planned, from the instant at which the traffic began.
     assert load.began_policy_s is not None
     assert np.allclose(table["intended_s"] - load.began_policy_s, planned.at_s, atol=1e-6)
-    revisions = {figures["revision"]: figures for figures in load.summary()["revisions"]}
+    revisions = {figures["name"]: figures for figures in load.summary()["revisions"]}
     assert revisions["stable"]["requests"] == service.seen["/stable"]
     assert revisions["canary"]["requests"] == service.seen["/canary"] + service.seen["/error"]
     assert revisions["canary"]["bad_status"] == revisions["canary"]["bad"] == service.seen["/error"]
+    paths = {figures["name"]: (figures["requests"], figures["bad"]) for figures in load.summary()["routes"]}
+    assert paths["GET /canary"] == (service.seen["/canary"], 0)
+    assert paths["GET /error"] == (service.seen["/error"], service.seen["/error"])
     assert load.summary()["validity"]["counts"]["outcome"] == "valid"
     assert set(table["pod"]) == {"stable-1", "canary-1"}
 
@@ -152,7 +155,7 @@ def test_what_went_wrong_is_told_apart_and_nothing_is_sent_twice(
     assert Counter(table["failure"]) == {failure: 50}
     assert service.seen[path] == 50
     (figures,) = load.summary()["revisions"]
-    assert (figures["revision"], figures["failed"], figures["bad"]) == ("", {failure: 50}, 50)
+    assert (figures["name"], figures["failed"], figures["bad"]) == ("", {failure: 50}, 50)
 
 
 def test_nobody_listening_is_a_failure_of_the_service_and_no_reason_to_stop(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from loadgen.openloop import Failure, Outcome, judge, revision_figures
+from loadgen.openloop import Failure, Outcome, by_revision, by_route, judge
 from loadgen.openloop.records import ROW, Rows
 
 REVISIONS = ["", "stable", "canary"]
@@ -28,7 +28,7 @@ def quick(count: int, *, service_s: float = 0.1, lag_s: float = 0.0) -> Rows:
 
 
 def test_each_revision_has_its_own_figures_and_bad_requests_add_up() -> None:
-    found = revision_figures(
+    found = by_revision(
         rows(
             (0.0, 0.0, 0.1, 200, 1, Failure.NONE),
             (1.0, 1.0, 1.1, 503, 2, Failure.NONE),
@@ -40,7 +40,7 @@ def test_each_revision_has_its_own_figures_and_bad_requests_add_up() -> None:
         REVISIONS,
         slow_after_s=0.5,
     )
-    by_name = {figures.revision: figures for figures in found}
+    by_name = {figures.name: figures for figures in found}
     assert [(name, figures.requests, figures.bad) for name, figures in by_name.items()] == [
         ("", 1, 1),
         ("canary", 3, 3),
@@ -51,21 +51,28 @@ def test_each_revision_has_its_own_figures_and_bad_requests_add_up() -> None:
     assert math.isnan(by_name[""].latency.p50_s)
 
 
+def test_two_routes_to_one_path_are_one_route_to_users() -> None:
+    found = quick(4)
+    found["route"] = [0, 1, 2, 2]
+    assert [(seen.name, seen.requests) for seen in by_route(found, ["GET /a", "GET /b", "GET /a"])] == [
+        ("GET /a", 3),
+        ("GET /b", 1),
+    ]
+
+
 def test_requests_that_nobody_sent_or_that_were_cut_off_are_nobodys_bad_requests() -> None:
     found = rows(
         (0.0, NAN, NAN, 0, 0, Failure.DROPPED),
         (1.0, 1.0, NAN, 0, 0, Failure.CUT_OFF),
         (2.0, 2.0, 2.1, 200, 1, Failure.NONE),
     )
-    (stable,) = revision_figures(found, REVISIONS)
-    assert (stable.revision, stable.requests, stable.bad) == ("stable", 1, 0)
+    (stable,) = by_revision(found, REVISIONS)
+    assert (stable.name, stable.requests, stable.bad) == ("stable", 1, 0)
 
 
 def test_quantiles_are_latencies_that_were_measured_from_both_instants() -> None:
     # 100 requests sent 1 s late that took 0.01 s, 0.02 s, … 1 s: half took up to 0.5 s, 99 of them up to 0.99 s.
-    (stable,) = revision_figures(
-        rows(*((0.0, 1.0, 1.0 + i / 100, 200, 1, Failure.NONE) for i in range(1, 101))), REVISIONS
-    )
+    (stable,) = by_revision(rows(*((0.0, 1.0, 1.0 + i / 100, 200, 1, Failure.NONE) for i in range(1, 101))), REVISIONS)
     assert (stable.service.p50_s, stable.service.p95_s, stable.service.p99_s) == pytest.approx((0.5, 0.95, 0.99))
     assert (stable.latency.p50_s, stable.latency.p99_s, stable.latency.max_s) == pytest.approx((1.5, 1.99, 2.0))
 
