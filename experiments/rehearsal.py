@@ -179,14 +179,13 @@ class Rehearsal:
         """Return one row per request, as the load generator recorded it."""
         return self._traffic().records()
 
-    def validity(self) -> dict[str, Any]:
-        """Return the load generator's verdict on its own run; empty when it left none."""
+    def load_summary(self) -> dict[str, Any]:
+        """Return the load generator's figures and its verdict on its own run; empty when it left none."""
         try:
-            said: dict[str, Any] = self._traffic().summary().get("validity", {})
+            return self._traffic().summary()
         except LoadError as error:
             self.notes.append(f"The load generator left no summary: {error}")
             return {}
-        return said
 
     # ---- actions
 
@@ -339,9 +338,16 @@ class Rehearsal:
                     self._check()
 
     def _check(self) -> None:
-        self.world.check()
-        if self.load is not None and not self.load.alive:
-            raise RehearsalError(f"the load generator ended too early, with exit code {self.load.returncode}")
+        # Kept as well as raised: Chaos Toolkit makes a failed action of it and goes on with the next entry.
+        if self.failure is not None:
+            raise self.failure
+        try:
+            self.world.check()
+            if self.load is not None and not self.load.alive:
+                raise RehearsalError(f"the load generator ended too early, with exit code {self.load.returncode}")
+        except Exception as error:
+            self.failure = error
+            raise
 
     def _happened(self, event: Event) -> None:
         with self._changed:

@@ -86,6 +86,7 @@ def rehearse(game_day: GameDay, policy: str, options: Options, *, watch: Watch |
             series=series_of(rehearsal.events, rehearsal.requests(), ended_s=rehearsal.ended_s),
             events=tuple(rehearsal.events),
             journal=journal,
+            load=rehearsal.load_summary(),
         )
     finally:
         if not options.keep:
@@ -138,7 +139,7 @@ def score_rehearsal(rehearsal: Rehearsal) -> Scorecard:
             expect=setup.expect[rehearsal.policy],
             events=tuple(rehearsal.events),
             requests=rehearsal.requests(),
-            validity=rehearsal.validity(),
+            validity=rehearsal.load_summary().get("validity", {}),
             slow_after_s=setup.slow_after_s,
             speed=rehearsal.speed,
             rps=setup.traffic.rps,

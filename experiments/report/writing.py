@@ -1,7 +1,7 @@
 """Write a game day's reports into a folder that appears whole or not at all.
 
 report.html (opens from disk, needs nothing else), report.json (for programs; docs/gameday-files.md has its schema),
-timeline.svg and timeline.png, and for each policy Chaos Toolkit's journal and every event.
+timeline.svg and timeline.png, and for each policy Chaos Toolkit's journal, the load generator's summary, every event.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import math
 import shutil
 import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, is_dataclass
+from dataclasses import asdict, dataclass, field, is_dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -27,12 +27,18 @@ SCHEMA = "gamebird.dev/gameday-report/v1"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rehearsed:
-    """One rehearsal as reports need it."""
+    """One rehearsal as reports need it.
+
+    Attributes:
+        journal: Chaos Toolkit's own record of the experiment.
+        load: the load generator's own summary: figures by revision and its verdict on itself.
+    """
 
     card: Scorecard
     series: Series
     events: tuple[Event, ...]
     journal: dict[str, Any]
+    load: dict[str, Any] = field(default_factory=dict)
 
 
 class ReportError(RuntimeError):
@@ -71,6 +77,7 @@ def _fill(draft: Path, rehearsed: Sequence[Rehearsed], description: str) -> None
     (draft / "report.json").write_text(_json(report_as_json(rehearsed)), encoding="utf-8")
     for one in rehearsed:
         (draft / f"journal-{one.card.policy}.json").write_text(_json(one.journal), encoding="utf-8")
+        (draft / f"load-{one.card.policy}.json").write_text(_json(one.load), encoding="utf-8")
         lines = (json.dumps(plain(event_as_json(event))) for event in one.events)
         (draft / f"events-{one.card.policy}.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
     html = page([one.card for one in rehearsed], description=description, picture=svg.decode("utf-8"))

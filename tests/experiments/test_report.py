@@ -41,6 +41,8 @@ def test_every_report_is_in_the_folder(tmp_path: Path, rehearsed: list[Rehearsed
         "report.json",
         "timeline.svg",
         "timeline.png",
+        "load-as-written.json",
+        "load-corrected.json",
         "journal-as-written.json",
         "journal-corrected.json",
         "events-as-written.jsonl",
