@@ -1,0 +1,172 @@
+"""What the engine reads: blocks of series that share their sample times, with a leading axis of runs.
+
+A store answers `select` with blocks. A block knows its times at once and hands out values only for the columns
+that an evaluation reads, so a simulator may draw a sample when it is first looked at. If a block says where its
+counters may have been reset, a rate reads nothing but the edges of its window and those places.
+
+Arrays are (series, runs, samples). A plain store has one run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from promql.storage.labels import Labels
+from promql.syntax.tree import Matcher
+
+Floats: TypeAlias = NDArray[np.float64]
+Bools: TypeAlias = NDArray[np.bool_]
+Times: TypeAlias = NDArray[np.int64]
+Columns: TypeAlias = NDArray[np.int64] | slice
+
+STALE_BITS = 0x7FF0000000000002
+"""The NaN with which Prometheus marks that a series has ended; only its bits tell it from other NaNs."""
+
+STALE_NAN: float = float(np.array(STALE_BITS, dtype=np.uint64).view(np.float64))
+
+
+def is_stale(values: Floats) -> Bools:
+    """Return where the values are staleness markers."""
+    bits = np.ascontiguousarray(values, dtype=np.float64).view(np.uint64)
+    return bits == np.uint64(STALE_BITS)
+
+
+class Block(Protocol):
+    """Series with the same sample times, in some or all runs.
+
+    Attributes:
+        labels: of each series.
+        positions: where each series stands in the store's own order; the engine keeps that order.
+        times_ms: (samples,) unix milliseconds, increasing; at least those of the selected span.
+        reset_columns: the columns at which a counter may be lower than one column before, in any series and
+            run; None if the block does not know. Nothing is lower anywhere else.
+        has_stale: whether values may hold staleness markers.
+    """
+
+    @property
+    def labels(self) -> Sequence[Labels]: ...
+
+    @property
+    def positions(self) -> Sequence[int]: ...
+
+    @property
+    def times_ms(self) -> Times: ...
+
+    @property
+    def reset_columns(self) -> NDArray[np.int64] | None: ...
+
+    @property
+    def has_stale(self) -> bool: ...
+
+    def values(self, columns: Columns) -> Floats:
+        """Return (series, runs, columns) values; what is not present may hold anything."""
+        ...
+
+    def presence(self) -> Bools | None:
+        """Return (series, runs, samples) whether there is a sample, or None if there always is."""
+        ...
+
+
+class Store(Protocol):
+    """Where an evaluation finds its series. `select` may be called from several threads at once."""
+
+    @property
+    def runs(self) -> int: ...
+
+    def select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> Sequence[Block]:
+        """Return the matching series that may have a sample from start to end, both included."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArrayBlock:
+    """A block whose values are all there already."""
+
+    labels: Sequence[Labels]
+    positions: Sequence[int]
+    times_ms: Times
+    array: Floats
+    """(series, runs, samples)."""
+    present: Bools | None = None
+    reset_columns: NDArray[np.int64] | None = None
+    has_stale: bool = False
+
+    def values(self, columns: Columns) -> Floats:
+        selected: Floats = self.array[..., columns]
+        return selected
+
+    def presence(self) -> Bools | None:
+        return self.present
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowsBlock:
+    """Some series of another block."""
+
+    block: Block
+    rows: NDArray[np.int64]
+
+    @property
+    def labels(self) -> Sequence[Labels]:
+        own = self.block.labels
+        return [own[row] for row in self.rows]
+
+    @property
+    def positions(self) -> Sequence[int]:
+        own = self.block.positions
+        return [own[row] for row in self.rows]
+
+    @property
+    def times_ms(self) -> Times:
+        return self.block.times_ms
+
+    @property
+    def reset_columns(self) -> NDArray[np.int64] | None:
+        return self.block.reset_columns
+
+    @property
+    def has_stale(self) -> bool:
+        return self.block.has_stale
+
+    def values(self, columns: Columns) -> Floats:
+        selected: Floats = self.block.values(columns)[self.rows]
+        return selected
+
+    def presence(self) -> Bools | None:
+        present = self.block.presence()
+        return None if present is None else present[self.rows]
+
+
+class BlockStore:
+    """A store made of finished blocks, for parallel histories that are known as arrays."""
+
+    def __init__(self, blocks: Sequence[Block], *, runs: int) -> None:
+        self._blocks = tuple(blocks)
+        self._runs = runs
+
+    @property
+    def runs(self) -> int:
+        return self._runs
+
+    def select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> Sequence[Block]:
+        from promql.storage.selecting import matching
+
+        matches = matching(matchers)
+        found: list[Block] = []
+        for block in self._blocks:
+            rows = [row for row, labels in enumerate(block.labels) if matches(labels)]
+            if len(rows) == len(block.labels):
+                found.append(block)
+            elif rows:
+                found.append(RowsBlock(block=block, rows=np.array(rows, dtype=np.int64)))
+        return found
+
+
+def as_array(values: Any) -> Floats:
+    """Return the values as floats without copying floats."""
+    return np.asarray(values, dtype=np.float64)
