@@ -5,6 +5,7 @@ Pure: no clock, no socket. `shapes` says what traffic is, `rates` does the arith
 """
 
 from loadgen.traffic.arrivals import REQUESTS_MAX, Schedule, schedule
+from loadgen.traffic.files import read_traffic
 from loadgen.traffic.rates import Change, RateCurve, TrafficError
 from loadgen.traffic.shapes import (
     RPS_MAX,
@@ -33,5 +34,6 @@ __all__ = [
     "Step",
     "Traffic",
     "TrafficError",
+    "read_traffic",
     "schedule",
 ]

@@ -1,0 +1,103 @@
+"""Traffic as a file of its own: one YAML document, read by game days, by Locust (`loadgen.locust_shape`) and the model.
+
+    rps: 20
+    shape: {kind: spike, at_s: 300, for_s: 60, to_rps: 100}
+    routes:
+      - {path: /orders, weight: 3}
+      - {method: POST, path: /orders, body: "{}"}
+
+Every problem is told at once, each with its line and field. Files are small and hold no tags and no aliases.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.events import AliasEvent
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+
+from loadgen.traffic.rates import TrafficError
+from loadgen.traffic.shapes import Traffic
+
+FILE_MAX_BYTES = 1_000_000
+
+Path_ = tuple[str | int, ...]
+
+
+def read_traffic(file: Path) -> Traffic:
+    """Return the traffic that a file describes; raise TrafficError with every problem, one a line."""
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise TrafficError(f"{file}: cannot be read: {error.strerror}") from error
+    if len(data) > FILE_MAX_BYTES:
+        raise TrafficError(f"{file}: {len(data):,} bytes; a description of traffic has at most {FILE_MAX_BYTES:,}")
+    try:
+        node = _compose(data.decode("utf-8"))
+        value = YAML(typ="safe", pure=True).load(data.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise TrafficError(f"{file}: is no UTF-8 text: {error}") from error
+    except MarkedYAMLError as error:
+        mark = error.problem_mark
+        where = f"{file}:{mark.line + 1}:{mark.column + 1}" if mark else str(file)
+        raise TrafficError(f"{where}: is no YAML: {error.problem}") from error
+    except RecursionError as error:
+        raise TrafficError(f"{file}: is no YAML that can be read: it is nested too deeply") from error
+    except (YAMLError, ValueError) as error:
+        raise TrafficError(f"{file}: is no YAML: {error}") from error
+    if not isinstance(value, dict):
+        raise TrafficError(f"{file}:1:1: it needs the fields of traffic, as in rps: 20")
+    try:
+        return Traffic.model_validate(value)
+    except ValidationError as error:
+        raise TrafficError("\n".join(_problems(file, node, error))) from error
+
+
+def _compose(text: str) -> Node | None:
+    yaml = YAML(typ="safe", pure=True)
+    if any(isinstance(event, AliasEvent) for event in yaml.parse(text)):
+        raise ValueError("aliases are not read here; write the value out")
+    node: Node | None = YAML(typ="safe", pure=True).compose(text)
+    return node
+
+
+def _problems(file: Path, node: Node | None, error: ValidationError) -> Iterator[str]:
+    for problem in error.errors():
+        line, column, field = _place(node, problem["loc"])
+        found = "" if isinstance(problem["input"], dict | list) else f" is {problem['input']!r}"
+        message = problem["msg"].removeprefix("Value error, ")
+        yield f"{file}:{line}:{column}: {field or 'the document'}{found}: {message}"
+
+
+def _place(node: Node | None, path: Path_) -> tuple[int, int, str]:
+    """Return line, column and name of the nearest place in the file to a field, which may not be there at all."""
+    place, field = node, ""
+    for step in path:
+        inner = _child(place, step)
+        if inner is None:
+            if isinstance(place, MappingNode) and step in _kinds(place):
+                continue  # pydantic names the kind of a shape in its path; the file does not
+            field += f".{step}" if field else str(step)
+            break
+        field += f"[{step}]" if isinstance(step, int) else f".{step}" if field else step
+        place = inner
+    mark = place.start_mark if place is not None else None
+    return (mark.line + 1, mark.column + 1, field) if mark is not None else (1, 1, field)
+
+
+def _child(node: Node | None, step: str | int) -> Node | None:
+    if isinstance(node, MappingNode):
+        return next((value for key, value in node.value if key.value == step), None)
+    if isinstance(node, SequenceNode) and isinstance(step, int) and step < len(node.value):
+        found: Node = node.value[step]
+        return found
+    return None
+
+
+def _kinds(node: MappingNode) -> list[Any]:
+    return [value.value for key, value in node.value if key.value == "kind" and isinstance(value, ScalarNode)]

@@ -1,0 +1,84 @@
+"""Traffic as a file: what it says, and where it is wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from loadgen.traffic import Route, Spike, Traffic, TrafficError, read_traffic
+
+
+def read(folder: Path, text: str | bytes) -> Traffic:
+    file = folder / "tuesday.yaml"
+    file.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return read_traffic(file)
+
+
+def complaints(folder: Path, text: str | bytes) -> list[str]:
+    with pytest.raises(TrafficError) as caught:
+        read(folder, text)
+    return [line.removeprefix(f"{folder}/") for line in str(caught.value).splitlines()]
+
+
+def test_a_file_says_what_the_schema_says(tmp_path: Path) -> None:
+    text = """
+    rps: 20
+    shape: {kind: spike, at_s: 300, for_s: 60, to_rps: 100}
+    routes:
+      - {path: /orders, weight: 3}
+      - {method: POST, path: /orders, body: "{}"}
+    """
+    assert read(tmp_path, text) == Traffic(
+        rps=20,
+        shape=Spike(at_s=300, for_s=60, to_rps=100),
+        routes=(Route(path="/orders", weight=3), Route(method="POST", path="/orders", body="{}")),
+    )
+
+
+def test_every_problem_is_told_at_once_with_its_line_and_field(tmp_path: Path) -> None:
+    text = (
+        "rps: twenty\n"
+        "shape:\n"
+        "  kind: spike\n"
+        "  at_s: -5\n"
+        "  for_s: 60\n"
+        "routes:\n"
+        "  - {path: /orders}\n"
+        "  - path: orders\n"
+        "sede: 1\n"
+    )
+    assert complaints(tmp_path, text) == [
+        "tuesday.yaml:1:6: rps is 'twenty': Input should be a valid number",
+        # to_rps is not there: the place is the shape that lacks it
+        "tuesday.yaml:3:3: shape.to_rps: Field required",
+        "tuesday.yaml:4:9: shape.at_s is -5: Input should be greater than or equal to 0",
+        "tuesday.yaml:8:11: routes[1].path is 'orders': a path begins with one slash and has no spaces, "
+        "as in /orders?page=2",
+        "tuesday.yaml:9:7: sede is 1: Extra inputs are not permitted",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("rps: [", "tuesday.yaml:1:7: is no YAML: "),
+        ("rps: 1\nrps: 2\n", "tuesday.yaml:2:1: is no YAML: found duplicate key"),
+        ("rps: !!python/object:os.system {}\n", "tuesday.yaml:1:6: is no YAML: could not determine a constructor"),
+        ("a: &a 1\nrps: *a\n", "tuesday.yaml: is no YAML: aliases are not read here"),
+        ("- rps: 1\n", "tuesday.yaml:1:1: it needs the fields of traffic"),
+        ("", "tuesday.yaml:1:1: it needs the fields of traffic"),
+        ("rps: 1\n---\nrps: 2\n", "tuesday.yaml:2:1: is no YAML: but found another document"),
+        (b"rps: \xff", "tuesday.yaml: is no UTF-8 text"),
+        (b"#" * 1_000_001, "tuesday.yaml: 1,000,001 bytes; a description of traffic has at most 1,000,000"),
+        ("[" * 5_000 + "]" * 5_000, "tuesday.yaml: is no YAML that can be read: it is nested too deeply"),
+        ("rps: 1\nshape: {kind: trace}\n", "tuesday.yaml:2:8: shape: recorded traffic cannot be replayed yet"),
+    ],
+)
+def test_what_is_no_description_of_traffic_is_refused(tmp_path: Path, text: str | bytes, complaint: str) -> None:
+    assert complaints(tmp_path, text)[0].startswith(complaint)
+
+
+def test_a_file_that_is_not_there_is_refused_by_its_name(tmp_path: Path) -> None:
+    with pytest.raises(TrafficError, match=r"nowhere\.yaml: cannot be read: No such file"):
+        read_traffic(tmp_path / "nowhere.yaml")
