@@ -10,6 +10,7 @@ from math import inf, isnan
 
 from controller.core.records import MeasurementRecord
 from controller.core.runs import AnalysisPhase, AnalysisRun, Measurement, MetricResult, Value
+from controller.core.verdicts import counts_in_a_row
 from controller.manifests.values import Metric, PrometheusProvider, WebProvider, without_secrets
 
 Number = float | int | str | None
@@ -79,7 +80,7 @@ def _limit(metric: Metric, phase: AnalysisPhase, after: MetricResult) -> str:
     match phase:
         case AnalysisPhase.FAILED if metric.failure_limit < 0:
             return f"failed {after.failed}, no limit"
-        case AnalysisPhase.FAILED if metric.evidence.consecutive_limits:
+        case AnalysisPhase.FAILED if counts_in_a_row(metric):
             return f"failed {after.consecutive_failure} in a row, limit {metric.failure_limit}"
         case AnalysisPhase.FAILED:
             return f"failed {after.failed}, limit {metric.failure_limit}"

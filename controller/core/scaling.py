@@ -12,6 +12,8 @@ from controller.core.replicas import basic_counts, routed_counts
 from controller.core.snapshot import ReplicaSetSeen
 from controller.core.status import PauseReason
 
+RESYNC_S = 900.0  # Argo forgets to wait for a canary whose countdown is longer than its resync period
+
 
 def reconcile_replica_sets(look: Look) -> bool:
     """Scale what has to be scaled; True when a number of pods changes."""
@@ -69,11 +71,13 @@ def _scale_newest(look: Look) -> bool:
         deadline_s = look.deadline_of(new)
         if deadline_s is None:
             return _start_countdown(look, new)
-        if deadline_s > look.now_s:
+        left_s = deadline_s - look.now_s
+        if left_s > 0 and not (look.plan.strict and left_s >= RESYNC_S):
             look.wake_at(deadline_s)
             _note_size(look, new)
             return False
-        replicas = 0
+        if left_s <= 0:
+            replicas = 0
     return _scale(look, new, replicas)
 
 
@@ -154,7 +158,8 @@ def _after_delay(look: Look, replica_set: ReplicaSetSeen, kept: int, wanted: int
             return kept, 0
         delay_s = look.plan.scale_down_delay_s
         if delay_s <= 0:
-            return kept, 0
+            # Argo neither begins a countdown nor ends the pods: they stay for ever.
+            return (kept + 1, wanted) if look.plan.strict else (kept, 0)
         at_s = look.now_s + delay_s
         look.actions.append(SetScaleDownDeadline(pod_hash=replica_set.pod_hash, at_s=at_s))
         look.wake_at(at_s)

@@ -45,7 +45,7 @@ def bad_verdict(metric: Metric, result: MetricResult) -> tuple[AnalysisPhase | N
     phase: AnalysisPhase | None = None
     message = ""
     failure_limit = metric.failure_limit
-    failed = result.consecutive_failure if metric.evidence.consecutive_limits else result.failed
+    failed = result.consecutive_failure if counts_in_a_row(metric) else result.failed
     if 0 <= failure_limit < failed:
         phase, message = AnalysisPhase.FAILED, f"failed ({failed}) > failureLimit ({failure_limit})"
     inconclusive_limit = metric.inconclusive_limit
@@ -57,6 +57,11 @@ def bad_verdict(metric: Metric, result: MetricResult) -> tuple[AnalysisPhase | N
         phase = AnalysisPhase.ERROR
         message = f"consecutiveErrors ({result.consecutive_error}) > consecutiveErrorLimit ({error_limit})"
     return phase, message
+
+
+def counts_in_a_row(metric: Metric) -> bool:
+    """Return whether failures count only in a row: where the policy says so, and is not held to Argo's letter."""
+    return metric.evidence.consecutive_limits and metric.evidence.parity is Parity.OFF
 
 
 def metric_phase(metric: Metric, result: MetricResult, *, terminating: bool) -> AnalysisPhase:

@@ -398,6 +398,14 @@ class World:
             self.change(replace(self.rollout, template=template_of(rest or "v1")))
         elif verb == "scale":
             self.change(replace(self.rollout, replicas=int(rest)))
+        elif verb == "set-steps":
+            changed = {**self.scenario, "steps": self.scenario["new_steps"]}
+            steps = policy_of(changed)[0].strategy.steps
+            self.change(replace(self.rollout, strategy=replace(self.rollout.strategy, steps=steps)))
+        elif verb == "set-template":
+            # The template that the rollout names gets the metrics of another one.
+            first = next(iter(self.templates))
+            self.templates[first] = replace(self.templates[first], metrics=self.templates[rest].metrics)
         else:
             raise ValueError(do)
         self.operator_busy = False

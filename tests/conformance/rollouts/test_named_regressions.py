@@ -127,3 +127,31 @@ def test_flagger_1011_traffic_that_stops_in_mid_analysis_promotes_nothing_withou
     world = free_player(scenario(script={"error-rate": [0.001, "nan"]}, parity="off"), 120.0)
     assert world.status.step_index == 1
     assert not world.status.is_fully_promoted
+
+
+def test_changed_steps_in_mid_rollout_start_over_at_weight_0(free_player):
+    world = free_player(
+        scenario(
+            steps=[{"setWeight": 60}, {"pause": {}}],
+            new_steps=[{"setWeight": 30}, {"pause": {}}],
+            operator=[{"when": "paused", "do": "set-steps"}],
+        ),
+        10.0,
+    )
+    seen = [(e["rollout"]["step"], e["rollout"]["weight"]) for e in world.trace if "rollout" in e]
+    assert (0, 0) in seen[seen.index((1, 60)) :]
+    assert seen[-1] == (1, 30)
+
+
+def test_a_retry_is_judged_by_the_template_as_it_is_now(free_player):
+    lenient = {**RATE, "successCondition": "result[0] < 0.5"}
+    world = free_player(
+        scenario(
+            templates={"slo": [RATE], "lenient": [lenient]},
+            script={"error-rate": [0.2]},
+            operator=[{"when": "aborted", "do": "set-template lenient"}, {"when": "aborted", "do": "retry"}],
+        ),
+        60.0,
+    )
+    assert [run.status.phase.value for run in runs(world)] == ["Failed", "Successful"]
+    assert world.status.phase == "Healthy"

@@ -202,7 +202,7 @@ def test_an_analysis_without_a_measurement_is_a_success_in_parity_only():
 
 
 def test_limits_can_be_in_a_row():
-    in_a_row = metric(count=5, failure_limit=1, evidence=EvidenceRules(consecutive_limits=True))
+    in_a_row = metric(count=5, failure_limit=1, evidence=EvidenceRules(consecutive_limits=True, parity=Parity.OFF))
     apart, _ = play(run_of(in_a_row), {"errors": [BAD, GOOD, BAD, GOOD, BAD]})
     together, _ = play(run_of(in_a_row), {"errors": [GOOD, BAD, BAD]})
     assert (apart.status.phase, together.status.phase) == (GOOD, BAD)

@@ -16,8 +16,10 @@ from controller.manifests.values import (
     Amount,
     AnalysisTemplate,
     CanaryStrategy,
+    Extensions,
     MetricTemplate,
     NginxRouting,
+    Parity,
     Pause,
     PodTemplate,
     PrometheusProvider,
@@ -43,7 +45,7 @@ SLO = AnalysisTemplate(
 )
 
 
-def rollout_of(*steps, template=V1, replicas=6, **canary):
+def rollout_of(*steps, template=V1, replicas=6, parity=None, **canary):
     strategy = CanaryStrategy(
         steps=steps,
         canary_service="canary",
@@ -51,7 +53,8 @@ def rollout_of(*steps, template=V1, replicas=6, **canary):
         traffic_routing=TrafficRouting(nginx=NginxRouting(stable_ingresses=("web",))),
         **canary,
     )
-    return Rollout(name="shop", replicas=replicas, template=template, strategy=strategy)
+    extensions = Extensions(parity=parity)
+    return Rollout(name="shop", replicas=replicas, template=template, strategy=strategy, extensions=extensions)
 
 
 class Stage:
@@ -250,10 +253,19 @@ def test_no_pod_ready_is_degraded_at_the_progress_deadline_also_when_pods_stand_
     )
 
 
-def test_a_delay_of_zero_ends_old_pods_at_once():
-    stage = in_canary(Step(set_weight=50), scale_down_delay_s=0.0)
+@pytest.mark.parametrize(("parity", "left"), [(None, 6), (Parity.OFF, 0)])
+def test_a_delay_of_zero_keeps_old_pods_for_ever_in_parity_and_ends_them_at_once_without(parity, left):
+    stage = in_canary(Step(set_weight=50), parity=parity, scale_down_delay_s=0.0)
     assert stage.status.phase is Phase.HEALTHY
-    assert stage.ledger.replica_sets[V1.pod_hash].wanted == 0
+    assert stage.ledger.replica_sets[V1.pod_hash].wanted == left
+
+
+@pytest.mark.parametrize(("parity", "left"), [(None, 0), (Parity.OFF, 3)])
+def test_argo_does_not_wait_for_a_countdown_longer_than_its_resync(parity, left):
+    stage = in_canary(Step(set_weight=50), WAIT, parity=parity, abort_scale_down_delay_s=1000.0)
+    stage.say(Word.ABORT)
+    stage.rest()
+    assert stage.ledger.replica_sets[V2.pod_hash].wanted == left
 
 
 def test_a_paused_spec_holds_the_steps_but_not_the_analysis():
