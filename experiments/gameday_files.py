@@ -293,6 +293,7 @@ def _method(document: Document, problems: list[Problem]) -> tuple[MethodEntry, .
             MethodEntry(name=str(activity.get("name", "")), action=action, has_pauses=bool(activity.get("pauses")))
         )
     _check_order(document, entries, problems)
+    _check_whole(document, activities, problems)
     return tuple(entries)
 
 
@@ -334,14 +335,16 @@ def _check_order(document: Document, entries: list[MethodEntry], problems: list[
                 )
             )
         latest_s = max(latest_s, at_s)
-    kinds = [type(entry.action) for entry in entries]
-    for wanted in (DeployRelease, AwaitVerdict):
-        if kinds.count(wanted) != 1:
-            problems.append(
-                document.problem(
-                    ("method",), f"with {kinds.count(wanted)} entries of {wanted.func}", "exactly one of them"
-                )
-            )
+
+
+def _check_whole(document: Document, activities: list[Any], problems: list[Problem]) -> None:
+    """A release is deployed once and its verdict awaited once; counted by name, whatever else is wrong with them."""
+    providers = [activity.get("provider") for activity in activities if isinstance(activity, dict)]
+    funcs = [provider.get("func") for provider in providers if isinstance(provider, dict)]
+    for wanted in (DeployRelease.func, AwaitVerdict.func):
+        if funcs.count(wanted) != 1:
+            found = f"with {funcs.count(wanted)} entries of {wanted}"
+            problems.append(document.problem(("method",), found, "exactly one of them"))
 
 
 def _named_policies(document: Document) -> dict[str, list[str]]:

@@ -18,7 +18,7 @@ from experiments.scorecard import SERVER_ERROR, STABLE, UNDER_TEST, settled
 if TYPE_CHECKING:
     import pandas as pd
 
-BINS_MAX = 45
+BINS_MAX = 30
 STEPS_S = (1, 2, 5, 10, 15, 20, 30, 60, 120, 300, 600, 900, 1800, 3600)
 SAMPLES_MIN = 20
 """A quantile of fewer answers than this is not drawn: the p95 of three answers is their slowest."""

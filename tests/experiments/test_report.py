@@ -134,9 +134,9 @@ def test_the_series_count_every_settled_request_once(evidence_of: Make) -> None:
 
 
 def test_an_interval_is_round_and_there_are_never_too_many() -> None:
-    assert interval_for(45.0) == 1.0
-    assert interval_for(1020.0) == 30.0  # 1020 / 20 would be 51 pieces
-    assert interval_for(1e6) == pytest.approx(22223.0)
+    assert interval_for(30.0) == 1.0
+    assert interval_for(1020.0) == 60.0  # 1020 / 30 would be 34 pieces
+    assert interval_for(1e6) == pytest.approx(33334.0)
 
 
 @pytest.mark.parametrize(
