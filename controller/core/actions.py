@@ -11,8 +11,7 @@ none is needed for a later one to be right, except where a docstring says so.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from controller.core.analysis import AnalysisRun
 from controller.manifests import values
@@ -62,11 +61,10 @@ class SetScaleDownDeadline:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetPodMetadata:
-    """Let the running and future pods of a revision carry these labels and annotations, and none of another role."""
+    """Let the running and future pods of a revision carry this, and no longer what an earlier role gave them."""
 
     pod_hash: str
-    labels: Mapping[str, str] = field(default_factory=dict)
-    annotations: Mapping[str, str] = field(default_factory=dict)
+    metadata: values.PodMetadata
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,6 +21,7 @@ from controller.core.actions import Action, CreateReplicaSet, SetRevision
 from controller.core.explaining import deciding_numbers
 from controller.core.gates import reconcile_analysis
 from controller.core.look import Look
+from controller.core.metadata import metadata_at_birth, reconcile_metadata
 from controller.core.pauses import PauseState, begins_pause, pause_state, reconcile_pause_step
 from controller.core.promotion import is_rollback_within_window, reason_to_promote
 from controller.core.records import Record, TransitionRecord
@@ -77,6 +78,7 @@ def decide(snapshot: Snapshot, now_s: float) -> Decision:
     if restart_pods(look):
         # The pods just ended are still counted as available; look again before anything is scaled.
         return _finish(look, look.status)
+    reconcile_metadata(look)
     delete_old_revisions(look)
     reconcile_services(look)
     reconcile_weights(look)
@@ -116,6 +118,7 @@ def _make_known(look: Look) -> Decision:
     look.actions.append(
         CreateReplicaSet(pod_hash=pod_hash, name=name, revision=look.revision, desired_replicas=plan.replicas)
     )
+    metadata_at_birth(look, pod_hash)
     look.event("RolloutUpdated", f"Rollout updated to revision {look.revision}")
     look.event("NewReplicaSetCreated", f"Created ReplicaSet {name} (revision {look.revision})")
     conditions = {condition.kind: condition for condition in look.status.conditions}

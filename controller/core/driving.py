@@ -17,6 +17,7 @@ from controller.core.actions import (
     DeleteReplicaSet,
     ScaleReplicaSet,
     SelectService,
+    SetPodMetadata,
     SetRevision,
     SetScaleDownDeadline,
     SetWeight,
@@ -105,6 +106,7 @@ def _seen(written: ReplicaSetSeen, counts: PodCounts) -> ReplicaSetSeen:
         available=counts.available,
         desired_replicas=written.desired_replicas,
         scale_down_at_s=written.scale_down_at_s,
+        metadata=written.metadata,
         failure=counts.failure,
         pods=counts.pods,
     )
@@ -144,6 +146,11 @@ def _set_deadline(ledger: PlatformLedger, action: SetScaleDownDeadline, now_s: f
     ledger.replica_sets[action.pod_hash] = replace(known, scale_down_at_s=action.at_s)
 
 
+def _label(ledger: PlatformLedger, action: SetPodMetadata, now_s: float) -> None:
+    known = ledger.replica_sets[action.pod_hash]
+    ledger.replica_sets[action.pod_hash] = replace(known, metadata=action.metadata)
+
+
 def _select(ledger: PlatformLedger, action: SelectService, now_s: float) -> None:
     if action.role == "stable":
         ledger.services = replace(ledger.services, stable_hash=action.pod_hash)
@@ -175,6 +182,7 @@ _NOTES: dict[type, Callable[..., None]] = {
     DeleteReplicaSet: _delete,
     SetRevision: _revise,
     SetScaleDownDeadline: _set_deadline,
+    SetPodMetadata: _label,
     SelectService: _select,
     SetWeight: _weigh,
     StartAnalysis: _start,

@@ -26,7 +26,9 @@ from dataclasses import dataclass
 
 from controller.core.analysis import AnalysisRun
 from controller.core.status import RolloutStatus
-from controller.manifests.values import AnalysisTemplate, Rollout
+from controller.manifests.values import AnalysisTemplate, PodMetadata, Rollout
+
+NO_METADATA = PodMetadata()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +54,7 @@ class ReplicaSetSeen:
     available: int
     desired_replicas: int | None = None  # the rollout's size when this set was last scaled
     scale_down_at_s: float | None = None  # keep the pods of an old revision until then
+    metadata: PodMetadata = NO_METADATA  # what a role has given the pods, beside the template's own
     failure: str | None = None  # why pods could not be created, if the platform says so
     pods: tuple[PodSeen, ...] = ()
 

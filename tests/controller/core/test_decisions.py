@@ -17,10 +17,12 @@ from controller.manifests.values import (
     AnalysisTemplate,
     CanaryStrategy,
     Extensions,
+    FrozenMap,
     MetricTemplate,
     NginxRouting,
     Parity,
     Pause,
+    PodMetadata,
     PodTemplate,
     PrometheusProvider,
     Rollout,
@@ -266,6 +268,19 @@ def test_argo_does_not_wait_for_a_countdown_longer_than_its_resync(parity, left)
     stage.say(Word.ABORT)
     stage.rest()
     assert stage.ledger.replica_sets[V2.pod_hash].wanted == left
+
+
+def test_pods_carry_the_labels_of_the_role_that_they_play():
+    canary, stable = (
+        PodMetadata(labels=FrozenMap({"role": "canary"})),
+        PodMetadata(labels=FrozenMap({"role": "stable"})),
+    )
+    stage = in_canary(Step(set_weight=50), WAIT, canary_metadata=canary, stable_metadata=stable)
+    sets = stage.ledger.replica_sets
+    assert (sets[V1.pod_hash].metadata, sets[V2.pod_hash].metadata) == (stable, canary)
+    stage.say(Word.PROMOTE)
+    stage.rest()
+    assert (sets[V1.pod_hash].metadata, sets[V2.pod_hash].metadata) == (PodMetadata(), stable)
 
 
 def test_a_paused_spec_holds_the_steps_but_not_the_analysis():
