@@ -45,8 +45,8 @@ class Birth:
 class Program(Protocol):
     """How a revision's pods are started: the demo service, or a team's own program."""
 
-    ready_path: str
-
+    @property
+    def ready_path(self) -> str: ...
     def command(self, birth: Birth) -> list[str]: ...
     def environment(self, birth: Birth) -> Mapping[str, str]: ...
 
