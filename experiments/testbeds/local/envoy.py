@@ -52,7 +52,7 @@ class Split:
 class Envoy:
     """A running Envoy. Use as a context manager, or call `stop`."""
 
-    def __init__(self, folder: Path, *, parent_pid: int | None = None) -> None:
+    def __init__(self, folder: Path) -> None:
         """Start Envoy with its files in `folder`, listening on a free loopback port.
 
         Raises:
@@ -97,6 +97,15 @@ class Envoy:
         self._await_version()
         self._split = split
 
+    def check(self) -> None:
+        """Do nothing while Envoy runs.
+
+        Raises:
+            WorldError: it has ended; with the last lines of its log.
+        """
+        if not self._child.alive:
+            raise WorldError(f"Envoy ended by itself (exit code {self._child.returncode}):\n{self._log()}")
+
     def counts(self) -> dict[str, int]:
         """Return how many requests each side was sent so far, by Envoy's own count."""
         text = self._client.get("/stats", params={"filter": r"^cluster\.(stable|canary)\.upstream_rq_total$"}).text
@@ -133,8 +142,7 @@ class Envoy:
     def _await(self, holds: Any, what: str) -> None:
         ends = time.monotonic() + ACKNOWLEDGED_WITHIN_S
         while not holds():
-            if not self._child.alive:
-                raise WorldError(f"Envoy ended by itself (exit code {self._child.returncode}):\n{self._log()}")
+            self.check()
             if time.monotonic() > ends:
                 raise WorldError(f"Envoy {what} within {ACKNOWLEDGED_WITHIN_S:g} s:\n{self._log()}")
             time.sleep(0.002)

@@ -1,36 +1,29 @@
 """Write samples to a real Prometheus by its remote-write protocol, version 1.
 
 At a speed above 1 a real Prometheus cannot scrape for itself: it would stamp samples with the wall's time. So our
-scraper sends what it scraped, stamped in policy time, with `up` and staleness markers. The message is four nested fields of
-protobuf (prompb.WriteRequest) and is written by hand here; snappy comes from a library.
+scraper sends what it scraped, stamped in policy time, with `up` and staleness markers. The message is
+four nested fields of protobuf (prompb.WriteRequest) and is written by hand here; snappy comes from a library.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import cramjam
 import httpx
 
 from experiments.testbeds.local.children import WorldError
+from experiments.testbeds.local.samples import Sample
 
 _HEADERS = {
     "content-type": "application/x-protobuf",
     "content-encoding": "snappy",
     "x-prometheus-remote-write-version": "0.1.0",
 }
+_STALE = 0x7FF0000000000002.to_bytes(8, "little")  # Prometheus' staleness marker, a NaN of its own
 _BYTES, _FIXED64, _VARINT = 2, 1, 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sample:
-    """One value of one series; `labels` holds `__name__` too."""
-
-    labels: Mapping[str, str]
-    t_s: float
-    value: float
 
 
 @dataclass(slots=True)
@@ -67,8 +60,9 @@ def write_request(samples: Iterable[Sample]) -> bytes:
         for name, value in sorted(sample.labels.items()):
             label = _chunk(1, name.encode()) + _chunk(2, value.encode())
             series += _chunk(1, label)
+        point_value = _STALE if sample.stale else struct.pack("<d", sample.value)
         stamp = round(sample.t_s * 1000)
-        point = _key(1, _FIXED64) + struct.pack("<d", sample.value) + _key(2, _VARINT) + _varint(stamp)
+        point = _key(1, _FIXED64) + point_value + _key(2, _VARINT) + _varint(stamp)
         series += _chunk(2, point)
         message += _chunk(1, bytes(series))
     return bytes(message)
