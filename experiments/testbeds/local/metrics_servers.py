@@ -9,6 +9,7 @@ from typing import Protocol
 from experiments.testbeds.local.prometheus import PrometheusServer
 from experiments.testbeds.local.remote_write import RemoteWriter
 from experiments.testbeds.local.samples import Sample
+from promql.storage import STALE_NAN
 
 
 class MetricsServer(Protocol):

@@ -1,9 +1,9 @@
 """The local world: a team's policy, a real proxy, real pods, real metrics, and the decision core, on loopback.
 
 It puts the parts together and takes them apart: Envoy, the fleet, the scraper, a metrics server and the driver. While
-it stands, whoever holds it deploys a release, injects faults and listens to events. It has no opinion: the policy decides,
-the load generator counts, the scorecard judges. Nothing of it is left when `stop` has returned, or when its process is
-gone.
+it stands, whoever holds it deploys a release, injects faults and listens to events. It has no opinion: the policy
+decides, the load generator counts, the scorecard judges. Nothing of it is left when `stop` has returned, or when its
+process is gone.
 """
 
 from __future__ import annotations
