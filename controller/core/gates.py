@@ -131,23 +131,16 @@ def _heed(look: Look, run: AnalysisRun | None, what: str) -> None:
 def _delete_old(look: Look, others: list[AnalysisRun]) -> None:
     """Forget finished runs beyond the history limits, and those of revisions that are gone."""
     rollout = look.plan.rollout
-    if len(others) <= min(rollout.successful_run_history_limit, rollout.unsuccessful_run_history_limit):
-        known = {replica_set.pod_hash for replica_set in look.all}
-        if all(run.pod_hash in known for run in others):
-            return
     known = {replica_set.pod_hash for replica_set in look.all}
-    kept = {True: 0, False: 0}
-    limits = {
-        True: rollout.successful_run_history_limit,
-        False: rollout.unsuccessful_run_history_limit,
-    }
+    left = {True: rollout.successful_run_history_limit, False: rollout.unsuccessful_run_history_limit}
     for run in sorted(others, key=lambda run: run.created_s, reverse=True):
-        if not run.status.phase.completed:
-            continue
-        good = run.status.phase is AnalysisPhase.SUCCESSFUL
-        kept[good] += 1
-        if run.pod_hash not in known or kept[good] > limits[good]:
+        if run.pod_hash not in known:
             look.actions.append(DeleteAnalysis(name=run.name))
+        elif run.status.phase.completed:
+            good = run.status.phase is AnalysisPhase.SUCCESSFUL
+            left[good] -= 1
+            if left[good] < 0:
+                look.actions.append(DeleteAnalysis(name=run.name))
 
 
 def _tell(look: Look, before: RunReference | None, run: AnalysisRun | None, what: str) -> None:

@@ -109,8 +109,8 @@ def _start_countdown(look: Look, new: ReplicaSetSeen) -> bool:
 
 def _scale_others(look: Look) -> bool:
     active = sorted((rs for rs in look.others if rs.wanted > 0), key=lambda rs: rs.created_s)
-    if not active:
-        return False
+    if not active or any(rs.available > rs.wanted for rs in active):
+        return False  # pods of an earlier scaling are still going: nobody can be counted on yet
     remaining, total = _drop_unavailable(look, active)
     can_go = sum(rs.available for rs in look.all) - (look.plan.replicas - look.plan.unavailable)
     if can_go <= 0:
