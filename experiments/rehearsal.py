@@ -112,6 +112,7 @@ class Rehearsal:
     leases: Leases = field(init=False)
     load: LoadProcess | None = None
     stable_hash: str = ""
+    metrics_server: str = ""
     release_hash: str = ""
     began_s: float = 0.0
     ended_s: float = 0.0
@@ -133,6 +134,7 @@ class Rehearsal:
         """Bring the world up: stable serves, and users ask."""
         self.started_at = datetime.now(UTC)
         self.stable_hash = self.world.start()
+        self.metrics_server = self.world.metrics_server
         clock = self.world.clock
         self._happened(
             Deployed(t_s=clock.now_s(), role="stable", pod_hash=self.stable_hash, release=describe(self.setup.stable))

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import copy
 import logging
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,6 +21,7 @@ from experiments.rehearsal import Rehearsal, World, describe
 from experiments.report.series import series_of
 from experiments.report.writing import Rehearsed
 from experiments.scorecard import Evidence, Scorecard, score
+from experiments.scratch import scratch_folder
 
 REAL_RPS_MAX = 1000.0
 
@@ -67,8 +66,7 @@ def rehearse(game_day: GameDay, policy: str, options: Options, *, watch: Watch |
         KeyboardInterrupt: somebody pressed Ctrl-C; nothing is left.
     """
     check_speed(game_day, options.speed)
-    folder = Path(tempfile.mkdtemp(prefix="gamebird-"))
-    try:
+    with scratch_folder(keep=options.keep) as folder:
         rehearsal = make_rehearsal(game_day, policy, options, folder)
         view = watch(rehearsal) if watch is not None else None
         try:
@@ -88,9 +86,6 @@ def rehearse(game_day: GameDay, policy: str, options: Options, *, watch: Watch |
             journal=journal,
             load=rehearsal.load_summary(),
         )
-    finally:
-        if not options.keep:
-            shutil.rmtree(folder, ignore_errors=True)
 
 
 def check_speed(game_day: GameDay, speed: float) -> None:
@@ -122,7 +117,20 @@ def make_rehearsal(game_day: GameDay, policy: str, options: Options, folder: Pat
 def _local_world(game_day: GameDay, policy: str, options: Options, folder: Path) -> World:
     from experiments.testbeds.local.world import LocalWorld
 
-    raise NotImplementedError(LocalWorld)
+    setup = game_day.setup
+    flag = setup.release.behind_flag
+    return LocalWorld(
+        policy=game_day.policies[policy],
+        stable=setup.stable,
+        speed=options.speed,
+        seed=options.seed,
+        folder=folder,
+        routes=tuple((route.method, route.path.partition("?")[0]) for route in setup.traffic.routes),
+        command=setup.command,
+        prometheus=options.prometheus,
+        # A fault behind a flag shows once the flag is on, so it is, until the method turns it off.
+        flags={flag: True} if flag else {},
+    )
 
 
 def score_rehearsal(rehearsal: Rehearsal) -> Scorecard:
@@ -147,7 +155,7 @@ def score_rehearsal(rehearsal: Rehearsal) -> Scorecard:
             provenance=collect(
                 speed=rehearsal.speed,
                 seed=rehearsal.seed,
-                metrics_server=rehearsal.world.metrics_server,
+                metrics_server=rehearsal.metrics_server,
                 inputs=inputs,
                 started_at=rehearsal.started_at,
             ),

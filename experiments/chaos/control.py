@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import logging
 import os
-import shutil
 import sys
-import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,8 @@ from experiments.chaos import stage
 
 logger = logging.getLogger("chaostoolkit")
 
-_folders: list[Path] = []
+_owned = ExitStack()
+_state = {"owned": False}  # whether the rehearsal on the stage was made here
 
 
 def before_experiment_control(context: dict[str, Any], **_: Any) -> None:
@@ -49,7 +49,7 @@ def after_experiment_control(context: dict[str, Any], state: Any = None, **_: An
     except Exception as error:
         rehearsal.failure = rehearsal.failure or error
         logger.error("The world did not end in order: %s", error)
-    if _folders and rehearsal.failure is None and isinstance(state, dict):
+    if _state["owned"] and rehearsal.failure is None and isinstance(state, dict):
         _report(state)
 
 
@@ -61,15 +61,16 @@ def cleanup_control() -> None:
     try:
         rehearsal.stop()
     finally:
-        if _folders:  # the rehearsal was made here, so it leaves the stage here
+        if _state["owned"]:  # it leaves the stage where it entered it
+            _state["owned"] = False
             stage.leave()
-            while _folders:
-                shutil.rmtree(_folders.pop(), ignore_errors=True)
+            _owned.close()
 
 
 def _rehearsal_for(experiment: dict[str, Any]) -> Any:
     from experiments.gameday_files import load_game_day, refuse_pauses
     from experiments.runner import Options, make_rehearsal
+    from experiments.scratch import scratch_folder
 
     game_day = load_game_day(_file_of(experiment))
     options = Options(
@@ -79,8 +80,8 @@ def _rehearsal_for(experiment: dict[str, Any]) -> Any:
     policy = os.environ.get("GAMEBIRD_POLICY", next(iter(game_day.policies)))
     if policy not in game_day.policies:
         raise ValueError(f"GAMEBIRD_POLICY is {policy!r}; the file has {', '.join(game_day.policies)}")
-    folder = Path(tempfile.mkdtemp(prefix="gamebird-"))
-    _folders.append(folder)
+    folder = _owned.enter_context(scratch_folder())
+    _state["owned"] = True
     return make_rehearsal(game_day, policy, options, folder)
 
 
