@@ -234,8 +234,10 @@ def _kind_of_other(result: object) -> tuple[ResultKind, object]:
         if isinstance(value, list):
             return ResultKind.ARRAY, value
         return kind_of(value)
-    if isinstance(result, bool):
-        return ResultKind.TRUTH, result
+    if isinstance(result, np.ndarray):
+        return kind_of(result.tolist())
+    if isinstance(result, (bool, np.bool_)):
+        return ResultKind.TRUTH, bool(result)
     if isinstance(result, str):
         return ResultKind.TEXT, result
     if isinstance(result, dict):

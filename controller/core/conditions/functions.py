@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-import json
 import math
 from collections.abc import Callable, Sequence
 from functools import cmp_to_key
 from itertools import pairwise
 
+from controller.core.conditions.encodings import from_base64, from_json, to_base64, to_json
 from controller.core.conditions.errors import ConditionError, UnsupportedCondition
 from controller.core.conditions.frames import Frame
 from controller.core.conditions.numbers import parse_float, parse_int, rounded, to_int, wrapped
@@ -21,9 +20,9 @@ from controller.core.conditions.objects import (
     text_of,
     type_name,
 )
-from controller.core.conditions.operations import as_index, equal, fetch, is_number, key_of, less, more, must_be_text
+from controller.core.conditions.operations import as_index, equal, fetch, is_number, key_of, less, more
 from controller.core.conditions.texts import TEXT_FUNCTIONS
-from controller.core.conditions.times import duration_of, now
+from controller.core.conditions.times import date, duration_of, now
 
 Function = Callable[[Frame, list[object]], object]
 
@@ -338,41 +337,6 @@ def _sort(frame: Frame, arguments: list[object]) -> object:
     return sort_by_keys(items, items, descending=descending)
 
 
-# -- encodings
-
-
-def _from_json(frame: Frame, arguments: list[object]) -> object:
-    try:
-        return json.loads(
-            must_be_text(arguments[0]), parse_int=_json_float, parse_float=_json_float, parse_constant=_no_constant
-        )
-    except (ValueError, RecursionError) as error:
-        raise ConditionError(f"invalid JSON: {error}") from None
-
-
-def _json_float(text: str) -> float:
-    number = float(text)
-    if math.isinf(number):
-        raise ValueError(f"number {text} is too large")
-    return number
-
-
-def _no_constant(name: str) -> float:
-    raise ValueError(f"{name} is no JSON")
-
-
-def _to_base64(frame: Frame, arguments: list[object]) -> object:
-    return base64.b64encode(must_be_text(arguments[0]).encode()).decode()
-
-
-def _from_base64(frame: Frame, arguments: list[object]) -> object:
-    text = must_be_text(arguments[0]).replace("\n", "").replace("\r", "")
-    try:
-        return base64.b64decode(text, validate=True).decode()
-    except ValueError:
-        raise ConditionError("illegal base64 data") from None
-
-
 # -- bits
 
 
@@ -434,13 +398,13 @@ FUNCTIONS: dict[str, Function] = {
     "concat": _concat,
     "flatten": _flatten,
     "sort": _sort,
-    "fromJSON": _from_json,
-    "toJSON": _unsupported("toJSON"),
-    "toBase64": _to_base64,
-    "fromBase64": _from_base64,
+    "fromJSON": _of_one(from_json),
+    "toJSON": _of_one(to_json),
+    "toBase64": _of_one(to_base64),
+    "fromBase64": _of_one(from_base64),
     "duration": _of_one(duration_of),
     "now": now,
-    "date": _unsupported("date"),
+    "date": date,
     "timezone": _unsupported("timezone"),
     "bitand": _bits("bitand", lambda a, b: a & b),
     "bitor": _bits("bitor", lambda a, b: a | b),

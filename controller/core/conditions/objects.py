@@ -6,7 +6,7 @@ elements, because two arrays are compared differently when their types differ. T
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from controller.core.conditions.errors import UnsupportedCondition
 from controller.core.conditions.numbers import float_text
@@ -40,6 +40,7 @@ class Duration:
 @dataclass(frozen=True, slots=True, order=True)
 class Time:
     ns: int  # since 1970, UTC
+    offset_s: int = field(default=0, compare=False)  # of the zone that its parts are told in
 
 
 class Named(int):

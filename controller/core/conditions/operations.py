@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from controller.core.conditions.errors import ConditionError, UnsupportedCondition
-from controller.core.conditions.numbers import divide, power, remainder, to_int, wrapped
+from controller.core.conditions.numbers import INT_MIN, divide, power, remainder, to_int, wrapped
 from controller.core.conditions.objects import (
     Duration,
     Floats,
@@ -104,9 +105,9 @@ def add(left: object, right: object) -> object:
         return left + right
     match left, right:
         case Time(), Duration():
-            return Time(left.ns + right.ns)
+            return replace(left, ns=left.ns + right.ns)
         case Duration(), Time():
-            return Time(left.ns + right.ns)
+            return replace(right, ns=left.ns + right.ns)
         case Duration(), Duration():
             return Duration(wrapped(left.ns + right.ns))
     raise mismatch("+", left, right)
@@ -120,9 +121,9 @@ def subtract(left: object, right: object) -> object:
         return float(left) - float(right)  # type: ignore[arg-type]
     match left, right:
         case Time(), Time():
-            return Duration(wrapped(left.ns - right.ns))
+            return Duration(max(INT_MIN, min(-INT_MIN - 1, left.ns - right.ns)))
         case Time(), Duration():
-            return Time(left.ns - right.ns)
+            return replace(left, ns=left.ns - right.ns)
         case Duration(), Duration():
             return Duration(wrapped(left.ns - right.ns))
     raise mismatch("-", left, right)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controller.core.conditions import ConditionError, compile_condition, judge
@@ -47,6 +47,7 @@ def outcome(condition: str, result: list[float]) -> int:
         return -1
 
 
+@settings(deadline=None)
 @given(condition=CONDITIONS, results=st.lists(RESULTS, min_size=1, max_size=8))
 def test_all_runs_at_once_say_what_each_says_alone(condition: str, results: list[list[float]]) -> None:
     try:
@@ -61,6 +62,7 @@ def test_all_runs_at_once_say_what_each_says_alone(condition: str, results: list
     assert found == [outcome(condition, result) for result in results]
 
 
+@settings(deadline=None)
 @given(condition=CONDITIONS, values=st.lists(VALUES, min_size=1, max_size=8))
 def test_all_scalars_at_once_say_what_each_says_alone(condition: str, values: list[float]) -> None:
     text = condition.replace("result[0]", "result").replace("result[1]", "result").replace("result[-1]", "result")
@@ -77,17 +79,20 @@ def test_all_scalars_at_once_say_what_each_says_alone(condition: str, values: li
     assert compiled.evaluate_runs(np.array(values)).tolist() == alone
 
 
+@settings(deadline=None)
 @given(condition=CONDITIONS, result=RESULTS)
 def test_to_deny_a_condition_is_to_turn_its_outcome_and_keep_its_errors(condition: str, result: list[float]) -> None:
     there = outcome(condition, result)
     assert outcome(f"!({condition})", result) == (-1 if there == -1 else 1 - there)
 
 
+@settings(deadline=None)
 @given(condition=CONDITIONS, result=RESULTS)
 def test_equal_inputs_give_equal_outcomes(condition: str, result: list[float]) -> None:
     assert outcome(condition, result) == outcome(condition, list(result))
 
 
+@settings(deadline=None)
 @given(condition=CONDITIONS, result=RESULTS)
 def test_one_condition_is_never_inconclusive_and_as_success_or_as_failure_gives_opposite_phases(
     condition: str, result: list[float]
@@ -99,11 +104,13 @@ def test_one_condition_is_never_inconclusive_and_as_success_or_as_failure_gives_
         assert {good, bad} == {AnalysisPhase.SUCCESSFUL, AnalysisPhase.FAILED}
 
 
+@settings(deadline=None)
 @given(text=st.text(max_size=40), result=RESULTS)
 def test_any_text_is_an_outcome_or_a_condition_error_and_nothing_else(text: str, result: list[float]) -> None:
     assert outcome(text, result) in (-1, 0, 1)
 
 
+@settings(deadline=None)
 @given(text=st.text(alphabet="result[0]<>=!&|()#.,:?;{}\"'+-*/%^ aeilnost19_\\`$", max_size=60), result=RESULTS)
 def test_any_text_of_the_language_s_characters_is_an_outcome_or_a_condition_error(
     text: str, result: list[float]

@@ -8,7 +8,7 @@ from math import comb
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controller.core.evidence import tail_at_least
@@ -35,12 +35,14 @@ def test_the_tail_of_small_counts_is_what_one_works_out_by_hand(k: int, n: int, 
     assert tail_at_least(k, n, p) == pytest.approx(expected, rel=1e-12)
 
 
+@settings(deadline=None)
 @given(n=st.integers(0, 400), k=st.integers(0, 400), percent=st.integers(1, 99))
 def test_the_tail_agrees_with_exact_fractions(n: int, k: int, percent: int) -> None:
     exact = exact_tail(k, n, Fraction(percent, 100))
     assert tail_at_least(k, n, percent / 100) == pytest.approx(float(exact), rel=1e-10, abs=1e-13)
 
 
+@settings(deadline=None)
 @given(n=st.integers(1, 100_000), p=st.floats(1e-6, 0.5))
 def test_more_bad_requests_are_never_more_likely(n: int, p: float) -> None:
     tails = [tail_at_least(k, n, p) for k in range(min(n, 60))]

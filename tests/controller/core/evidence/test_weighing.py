@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controller.core.conditions import Threshold, judge
@@ -250,6 +250,7 @@ COUNTS = st.integers(0, 400).map(float) | st.floats(0, 400)
 RATIOS = st.floats(0, 1)
 
 
+@settings(deadline=None)
 @given(value=RATIOS, requests=COUNTS, low=st.integers(0, 300), more=st.integers(0, 300))
 def test_a_higher_floor_never_lets_more_through(value: float, requests: float, low: int, more: int) -> None:
     phase = judge("result[0] < 0.05", None, (value,)).phase
@@ -259,6 +260,7 @@ def test_a_higher_floor_never_lets_more_through(value: float, requests: float, l
     assert not (below is Phase.MISSING and above is Phase.SUCCESSFUL)
 
 
+@settings(deadline=None)
 @given(requests=st.integers(1, 299), bad=st.integers(0, 299), more=st.integers(0, 50))
 def test_more_bad_requests_of_as_many_are_never_less_of_a_proof(requests: int, bad: int, more: int) -> None:
     def proof(count: int) -> bool:
@@ -269,6 +271,7 @@ def test_more_bad_requests_of_as_many_are_never_less_of_a_proof(requests: int, b
     assert proof(bad + more) or not proof(bad)
 
 
+@settings(deadline=None)
 @given(value=RATIOS, requests=COUNTS, loose=st.floats(1e-6, 0.5), times=st.floats(0.001, 1))
 def test_stricter_odds_never_prove_more(value: float, requests: float, loose: float, times: float) -> None:
     phase = judge("result[0] < 0.05", None, (value,)).phase
@@ -280,6 +283,7 @@ def test_stricter_odds_never_prove_more(value: float, requests: float, loose: fl
     assert proof(loose) or not proof(loose * times)
 
 
+@settings(deadline=None)
 @given(rows=st.lists(st.tuples(RATIOS | st.just(NAN), COUNTS | st.just(NAN)), min_size=1, max_size=20))
 def test_a_flock_is_weighed_as_its_runs_are_one_by_one(rows: list[tuple[float, float]]) -> None:
     values, requests = np.array(rows).T
@@ -294,6 +298,7 @@ def test_a_flock_is_weighed_as_its_runs_are_one_by_one(rows: list[tuple[float, f
         assert (alone.outcome is Outcome.TOO_FEW, alone.conclusive) == (bool(too_few), bool(conclusive))
 
 
+@settings(deadline=None)
 @given(slow=COUNTS, requests=COUNTS, value=st.floats(0, 2))
 def test_a_flock_of_quantiles_is_weighed_as_its_runs_are_one_by_one(slow: float, requests: float, value: float) -> None:
     guard = Floor(requests_min=300, shape=QuantileShape(q=0.9), fails_when=Threshold(index=0, op=">", constant=0.5))
