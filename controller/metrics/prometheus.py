@@ -132,6 +132,8 @@ class PrometheusClient:
         self._clients.clear()
 
     def __enter__(self) -> Self:
+        # Made before the first question: reading the machine's certificates takes long enough to delay a verdict.
+        self._client(insecure=False)
         return self
 
     def __exit__(
