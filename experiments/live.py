@@ -63,6 +63,7 @@ class PlainLines:
         self._console = console
         self._lock = threading.Lock()
         self._before: StatusChanged | None = None
+        self._percent = 0.0
         console.print(f"policy {rehearsal.policy}: {rehearsal.game_day.title}", style="bold", highlight=False)
         rehearsal.subscribe(self.happened)
 
@@ -81,13 +82,12 @@ class PlainLines:
         match event:
             case Deployed():
                 return f"{event.role} deployed: {event.release}"
-            case StatusChanged():
+            case StatusChanged() if self._rehearsal.release_hash:
                 before, self._before = self._before, event
                 return status_text(before, event)
-            case WeightSet():
-                if event.canary_hash == event.stable_hash:
-                    return ""
-                return f"the router sends {event.percent:g} % to the canary"
+            case WeightSet() if self._rehearsal.release_hash and event.canary_hash != event.stable_hash:
+                before_percent, self._percent = self._percent, event.percent
+                return f"the router sends {event.percent:g} % to the canary" if event.percent != before_percent else ""
             case MeasurementTaken():
                 return measurement_text(event)
             case RunChanged() if event.phase in ("Failed", "Error", "Inconclusive"):

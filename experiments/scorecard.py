@@ -380,8 +380,8 @@ def decision_lines(
             continue
         match event:
             case WeightSet():
-                weight = 100.0 if event.stable_hash == release_hash else event.percent
-                if event.stable_hash != event.canary_hash:
+                was, weight = weight, 100.0 if event.stable_hash == release_hash else event.percent
+                if event.stable_hash != event.canary_hash and weight != was:
                     lines.append(DecisionLine(t_s=event.t_s - t0_s, what=f"weight {weight:g} %", weight_percent=weight))
             case RunChanged():
                 runs[event.run] = event
