@@ -112,6 +112,7 @@ class _Assessment:
         self.worst: AnalysisPhase | None = None
         self.message = "Run Terminated" if run.terminate else ""
         self.all_ended = True
+        self.unproven = False  # something that counts was never measured, and the policy minds
 
     def conclude(self) -> AnalysisStatus:
         results = {result.name: result for result in self.status.results}
@@ -119,6 +120,8 @@ class _Assessment:
             result = results.get(metric.name)
             if result is None:
                 self.all_ended = False  # not begun: its initial delay, or the run was stopped first
+                if metric.evidence.parity is Parity.OFF and metric.name not in self.run.dry_run:
+                    self.unproven = True
                 continue
             results[metric.name] = self._assess_metric(metric, result)
         phase, message = self._run_phase()
@@ -168,11 +171,11 @@ class _Assessment:
 
     def _run_phase(self) -> tuple[AnalysisPhase, str]:
         if self.terminating:
-            if self.worst is None:
-                # Told to stop before anything was measured. Argo calls that a success.
-                strict = all(m.evidence.parity is Parity.STRICT for m in self.run.metrics)
-                return (AnalysisPhase.SUCCESSFUL if strict else AnalysisPhase.INCONCLUSIVE), self.message
-            return self.worst, self.message
+            # Told to stop before everything was measured. Argo calls what is missing a success.
+            worst = self.worst or AnalysisPhase.SUCCESSFUL
+            if worst is AnalysisPhase.SUCCESSFUL and self.unproven:
+                worst = AnalysisPhase.INCONCLUSIVE
+            return worst, self.message
         if not self.all_ended or self.worst is None:
             return AnalysisPhase.RUNNING, ""
         return self.worst, self.message

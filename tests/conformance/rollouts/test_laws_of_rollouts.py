@@ -52,6 +52,10 @@ def metrics(draw: st.DrawFn) -> list[dict[str, Any]]:
         metric["failureLimit"] = draw(st.integers(0, count))
         if draw(st.booleans()):
             metric["failureCondition"] = "result[0] > 0.1"
+        if draw(st.integers(0, 3)) == 0:
+            metric["initialDelay"] = "3s"
+        if draw(st.integers(0, 3)) == 0:
+            metric["consecutiveSuccessLimit"] = 1
         if draw(st.booleans()):
             metric["consecutiveErrorLimit"] = draw(st.integers(0, 2))
         made.append(metric)
@@ -82,13 +86,24 @@ def scenarios(draw: st.DrawFn) -> dict[str, Any]:
         canary["maxUnavailable"] = draw(st.sampled_from([0, 1, "25%"]))
     if draw(st.integers(0, 3)) == 0:
         canary["analysis"] = {"templates": [{"templateName": "slo"}], "startingStep": draw(st.integers(0, 2))}
+    if draw(st.integers(0, 3)) == 0:
+        canary["replicaProgressThreshold"] = draw(
+            st.sampled_from([{"type": "Percent", "value": 50}, {"type": "Pods", "value": 1}])
+        )
+    spec: dict[str, Any] = {"progressDeadlineSeconds": 6, "progressDeadlineAbort": draw(st.booleans())}
+    if draw(st.booleans()):
+        spec["rollbackWindow"] = {"revisions": draw(st.integers(1, 3))}
+    if draw(st.booleans()):
+        spec["minReadySeconds"] = draw(st.integers(0, 2))
+    if draw(st.booleans()):
+        spec["revisionHistoryLimit"] = draw(st.integers(0, 1))
     made = draw(metrics())
     return {
         "name": "made-up",
         "replicas": draw(st.integers(1, 7)),
         "steps": draw(steps(routed)),
         "canary": canary,
-        "spec": {"progressDeadlineSeconds": 6, "progressDeadlineAbort": draw(st.booleans())},
+        "spec": spec,
         "templates": {"slo": made},
         "script": {name: draw(st.lists(ANSWERS, min_size=1, max_size=5)) for name in ("error-rate", "latency")},
         "operator": draw(st.lists(st.fixed_dictionaries({"when": WHEN, "do": DO}), max_size=5)),
