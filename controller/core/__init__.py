@@ -5,7 +5,8 @@ and an import rule holds that. Where to find what:
 
 * the thin waist: `snapshot` (all that a decision may know), `decisions` (decide), `actions` (what it asks for),
   `status` (what is remembered), `records` (why), `operator` (a person's word), `driving` (bookkeeping for drivers);
-* how it decides: `plan` (what follows from the spec), `look` (one look's working state), `services`, `weights`,
+* how it decides: `plan` (what follows from the spec), `look` (one look's working state), `draft` (the next
+  status in the making), `services`, `weights`,
   `replicas` and `scaling`, `pauses`, `steps`, `gates` and `launching` (a rollout's analyses), `promotion`,
   `standing` (conditions and phase), `restarting`, `metadata`, `validity`;
 * analysis runs: `runs` (values), `analysis` (what is due, what measurements mean), `verdicts` (limits),

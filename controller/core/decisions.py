@@ -18,6 +18,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from controller.core.actions import Action, CreateReplicaSet, SetRevision
+from controller.core.draft import Conditions, Draft
 from controller.core.explaining import deciding_numbers
 from controller.core.gates import reconcile_analysis
 from controller.core.look import Look
@@ -30,8 +31,6 @@ from controller.core.scaling import delete_old_revisions, reconcile_replica_sets
 from controller.core.services import reconcile_services
 from controller.core.snapshot import ReplicaSetSeen, Snapshot
 from controller.core.standing import (
-    Conditions,
-    Draft,
     abort_for_lack_of_progress,
     pause_conditions,
     set_condition,
