@@ -13,6 +13,7 @@ import json
 import os
 import subprocess
 import time
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -61,6 +62,7 @@ class Envoy:
         self.folder = folder
         self.port = free_port()
         self.admin_port = free_port()
+        self._name = f"gamebird-{uuid.uuid4()}"
         self._version = 0
         self._split = Split()
         self._client = httpx.Client(base_url=f"http://127.0.0.1:{self.admin_port}", trust_env=False, timeout=2.0)
@@ -135,9 +137,11 @@ class Envoy:
 
     def _is_live(self) -> bool:
         try:
-            return self._client.get("/ready").status_code == 200
-        except httpx.HTTPError:
+            info = self._client.get("/server_info").json()
+        except (httpx.HTTPError, ValueError):
             return False
+        # Somebody else may have taken the port in the meantime; only the Envoy that was started here has this name.
+        return isinstance(info, dict) and info.get("node", {}).get("id") == self._name and info.get("state") == "LIVE"
 
     def _await(self, holds: Any, what: str) -> None:
         ends = time.monotonic() + ACKNOWLEDGED_WITHIN_S
@@ -177,7 +181,7 @@ class Envoy:
 
     def _bootstrap(self) -> dict[str, Any]:
         return {
-            "node": {"id": "gamebird", "cluster": "gamebird"},
+            "node": {"id": self._name, "cluster": "gamebird"},
             "admin": {"address": _address(self.admin_port)},
             "static_resources": {
                 "listeners": [_listener(self.port, self.folder / "routes.json")],
