@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias
+from typing import Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +33,8 @@ STALE_NAN: float = float(np.array(STALE_BITS, dtype=np.uint64).view(np.float64))
 def is_stale(values: Floats) -> Bools:
     """Return where the values are staleness markers."""
     bits = np.ascontiguousarray(values, dtype=np.float64).view(np.uint64)
-    return bits == np.uint64(STALE_BITS)
+    stale: Bools = bits == np.uint64(STALE_BITS)
+    return stale
 
 
 class Block(Protocol):
@@ -41,7 +42,6 @@ class Block(Protocol):
 
     Attributes:
         labels: of each series.
-        positions: where each series stands in the store's own order; the engine keeps that order.
         times_ms: (samples,) unix milliseconds, increasing; at least those of the selected span.
         reset_columns: the columns at which a counter may be lower than one column before, in any series and
             run; None if the block does not know. Nothing is lower anywhere else.
@@ -50,9 +50,6 @@ class Block(Protocol):
 
     @property
     def labels(self) -> Sequence[Labels]: ...
-
-    @property
-    def positions(self) -> Sequence[int]: ...
 
     @property
     def times_ms(self) -> Times: ...
@@ -88,7 +85,6 @@ class ArrayBlock:
     """A block whose values are all there already."""
 
     labels: Sequence[Labels]
-    positions: Sequence[int]
     times_ms: Times
     array: Floats
     """(series, runs, samples)."""
@@ -114,11 +110,6 @@ class RowsBlock:
     @property
     def labels(self) -> Sequence[Labels]:
         own = self.block.labels
-        return [own[row] for row in self.rows]
-
-    @property
-    def positions(self) -> Sequence[int]:
-        own = self.block.positions
         return [own[row] for row in self.rows]
 
     @property
@@ -165,8 +156,3 @@ class BlockStore:
             elif rows:
                 found.append(RowsBlock(block=block, rows=np.array(rows, dtype=np.int64)))
         return found
-
-
-def as_array(values: Any) -> Floats:
-    """Return the values as floats without copying floats."""
-    return np.asarray(values, dtype=np.float64)

@@ -46,11 +46,10 @@ def bits_of(value: float) -> int:
 class _Column:
     """One series: times and values that only ever grow at their end."""
 
-    __slots__ = ("has_stale", "labels", "last", "position", "resets", "size", "start", "times_ms", "values")
+    __slots__ = ("has_stale", "labels", "last", "resets", "size", "start", "times_ms", "values")
 
-    def __init__(self, labels: Labels, position: int) -> None:
+    def __init__(self, labels: Labels) -> None:
         self.labels = labels
-        self.position = position
         self.times_ms: Times = np.empty(_FIRST_CAPACITY, dtype=np.int64)
         self.values: Floats = np.empty(_FIRST_CAPACITY, dtype=np.float64)
         self.start = 0
@@ -100,7 +99,6 @@ class _Slice:
     """One series' samples in a span, as they were when they were selected."""
 
     labels: Labels
-    position: int
     times_ms: Times
     values: Floats
     resets: tuple[int, ...]
@@ -116,10 +114,6 @@ class SlicesBlock:
     @property
     def labels(self) -> Sequence[Labels]:
         return [each.labels for each in self.slices]
-
-    @property
-    def positions(self) -> Sequence[int]:
-        return [each.position for each in self.slices]
 
     @property
     def times_ms(self) -> Times:
@@ -159,7 +153,6 @@ class MemoryStore:
         self._names: dict[str, list[_Column]] = {}
         self._newest_ms: int | None = None
         self._outcomes: Counter[Appended] = Counter()
-        self._created = 0
 
     @property
     def runs(self) -> int:
@@ -198,8 +191,7 @@ class MemoryStore:
             return Appended.TOO_OLD
         column = self._series.get(labels)
         if column is None:
-            column = _Column(labels, self._created)
-            self._created += 1
+            column = _Column(labels)
             self._series[labels] = column
             self._names.setdefault(value_of(labels, METRIC_NAME), []).append(column)
         if horizon_ms is not None and column.size == len(column.times_ms):
@@ -232,7 +224,7 @@ class MemoryStore:
         """Return the matching series with a sample in the span, those with equal times together."""
         matches = matching(matchers)
         with self._lock:
-            slices = [each for each in self._slices(matchers, matches, start_ms, end_ms)]
+            slices = self._slices(matchers, matches, start_ms, end_ms)
         groups: dict[bytes, list[_Slice]] = {}
         for each in slices:
             groups.setdefault(each.times_ms.tobytes(), []).append(each)
@@ -256,7 +248,6 @@ class MemoryStore:
             found.append(
                 _Slice(
                     labels=column.labels,
-                    position=column.position,
                     times_ms=times_ms[low:high],
                     values=column.values[first : column.start + high],
                     resets=tuple(at - first for at in column.resets if first < at < column.start + high),

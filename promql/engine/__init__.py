@@ -1,0 +1,200 @@
+"""Evaluate PromQL as Prometheus 3 does, over many runs at once.
+
+`evaluate` answers an instant query, `evaluate_range` a range query. A store with one run is a plain store. An
+error that only some runs meet (a many-to-many match, say) is told in the result; if every run meets it, or it
+does not depend on data, it is raised as `PromQLError`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from promql.engine.errors import ErrorKind, PromQLError
+from promql.engine.evaluating import bare, evaluate_node
+from promql.engine.reading import windows_of
+from promql.engine.results import Annotations, RangeResult, Result, ResultType, SeriesSamples
+from promql.engine.values import Evaluation, Limits, Settings, Value, Vector, widen
+from promql.storage.blocks import Store
+from promql.syntax import Expr, PromQLSyntaxError, parse, to_text
+from promql.syntax.functions import ValueType
+from promql.syntax.tree import MatrixSelector, Subquery, value_type
+
+POINTS_MAX = 11_000
+"""The most steps of one range query."""
+
+
+def evaluate(
+    query: Expr | str,
+    at_s: float,
+    store: Store,
+    *,
+    limits: Limits | None = None,
+    settings: Settings | None = None,
+) -> Result:
+    """Return the query's answer at an instant, in every run of the store.
+
+    Raises:
+        PromQLError: there is no answer in any run.
+    """
+    expr, text = _parsed(query)
+    at_ms = _milliseconds(at_s)
+    evaluation = Evaluation(store, text, at_ms, at_ms, limits or Limits(), settings or Settings())
+    steps_ms = np.array([at_ms], dtype=np.int64)
+    with np.errstate(all="ignore"):
+        if value_type(expr) is ValueType.MATRIX:
+            return _range_vector(expr, at_ms, evaluation)
+        return _instant_result(evaluate_node(expr, steps_ms, evaluation), at_ms, evaluation)
+
+
+def evaluate_range(
+    query: Expr | str,
+    start_s: float,
+    end_s: float,
+    step_s: float,
+    store: Store,
+    *,
+    limits: Limits | None = None,
+    settings: Settings | None = None,
+) -> RangeResult:
+    """Return the query's answers from start to end, both included, every `step_s`.
+
+    Raises:
+        PromQLError: there is no answer in any run, or the range is no range.
+    """
+    expr, text = _parsed(query)
+    if value_type(expr) not in (ValueType.VECTOR, ValueType.SCALAR):
+        found = {ValueType.MATRIX: "range vector", ValueType.STRING: "string"}[value_type(expr)]
+        raise PromQLError(
+            ErrorKind.BAD_DATA,
+            f'invalid expression type "{found}" for range query, must be Scalar or instant Vector',
+        )
+    start_ms, end_ms, step_ms = _milliseconds(start_s), _milliseconds(end_s), round(step_s * 1000)
+    if step_ms <= 0:
+        raise PromQLError(
+            ErrorKind.BAD_DATA, "zero or negative query resolution step widths are not accepted. Try a positive integer"
+        )
+    if end_ms < start_ms:
+        raise PromQLError(ErrorKind.BAD_DATA, "end timestamp must not be before start time")
+    if (end_ms - start_ms) // step_ms > POINTS_MAX:
+        raise PromQLError(
+            ErrorKind.BAD_DATA,
+            "exceeded maximum resolution of 11,000 points per timeseries. "
+            "Try decreasing the query resolution (?step=XX)",
+        )
+    evaluation = Evaluation(store, text, start_ms, end_ms, limits or Limits(), settings or Settings())
+    steps_ms = np.arange(start_ms, end_ms + 1, step_ms, dtype=np.int64)
+    with np.errstate(all="ignore"):
+        return _range_result(evaluate_node(expr, steps_ms, evaluation), steps_ms, evaluation)
+
+
+def _parsed(query: Expr | str) -> tuple[Expr, str]:
+    if not isinstance(query, str):
+        return query, to_text(query)
+    try:
+        return parse(query), query
+    except PromQLSyntaxError as error:
+        raise PromQLError(ErrorKind.BAD_DATA, f'invalid parameter "query": {error}') from error
+
+
+def _milliseconds(t_s: float) -> int:
+    if not -9e12 < t_s < 9e12:
+        raise PromQLError(ErrorKind.BAD_DATA, f"the time {t_s} is out of range")
+    return round(t_s * 1000)
+
+
+def _annotations(evaluation: Evaluation) -> Annotations:
+    return Annotations(infos=tuple(sorted(evaluation.infos)), warnings=tuple(sorted(evaluation.warnings)))
+
+
+def _instant_result(value: Value, at_ms: int, evaluation: Evaluation) -> Result:
+    runs = evaluation.runs
+    if isinstance(value, str):
+        kind, text, vector = ResultType.STRING, value, Vector([], np.empty((0, 1, 1)), np.empty((0, 1, 1), bool))
+    elif isinstance(value, Vector):
+        kind, text, vector = ResultType.VECTOR, "", value
+    else:
+        kind, text = ResultType.SCALAR, ""
+        vector = Vector([()], value[None], np.ones((1, *value.shape), dtype=np.bool_))
+    series = len(vector.labels)
+    present = np.broadcast_to(vector.present[..., 0], (series, runs))
+    rank = vector.rank
+    return Result(
+        type=kind,
+        at_s=at_ms / 1000,
+        labels=tuple(vector.labels),
+        values=widen(vector.values, runs)[..., 0].T,
+        present=(present & ~evaluation.failed).T,
+        rank=None if rank is None else widen(rank, runs)[..., 0].T,
+        failed=evaluation.failed,
+        errors=tuple(evaluation.failures.items()),
+        text=text,
+        annotations=_annotations(evaluation),
+    )
+
+
+def _range_vector(expr: Expr, at_ms: int, evaluation: Evaluation) -> Result:
+    node = bare(expr)
+    assert isinstance(node, MatrixSelector | Subquery)
+    found = []
+    for windows in windows_of(node, np.array([at_ms], dtype=np.int64), evaluation, evaluate_node):
+        low, high = int(windows.low[0]), int(windows.high[0])
+        if low >= high:
+            continue
+        values = widen(windows.samples, evaluation.runs)
+        mask = windows.mask
+        present = np.ones(values.shape, dtype=np.bool_) if mask is None else np.broadcast_to(mask, values.shape)
+        evaluation.charge(values.size)
+        for index, labels in enumerate(windows.block.labels):
+            if present[index].any():
+                times_ms = windows.block.times_ms[low:high]
+                samples = SeriesSamples(labels=labels, times_ms=times_ms, values=values[index], present=present[index])
+                found.append(samples)
+    runs = evaluation.runs
+    return Result(
+        type=ResultType.MATRIX,
+        at_s=at_ms / 1000,
+        labels=(),
+        values=np.empty((runs, 0)),
+        present=np.empty((runs, 0), dtype=np.bool_),
+        failed=evaluation.failed,
+        errors=tuple(evaluation.failures.items()),
+        series=tuple(sorted(found, key=lambda each: each.labels)),
+        annotations=_annotations(evaluation),
+    )
+
+
+def _range_result(value: Value, steps_ms: np.typing.NDArray[np.int64], evaluation: Evaluation) -> RangeResult:
+    assert not isinstance(value, str)
+    if not isinstance(value, Vector):
+        value = Vector([()], value[None], np.ones((1, *value.shape), dtype=np.bool_))
+    runs, steps = evaluation.runs, len(steps_ms)
+    present = np.broadcast_to(value.present, (len(value.labels), runs, steps))
+    present = present & ~evaluation.failed[:, None]
+    values = widen(value.values, runs)
+    order = sorted((i for i in range(len(value.labels)) if present[i].any()), key=lambda index: value.labels[index])
+    return RangeResult(
+        type=ResultType.MATRIX,
+        times_ms=steps_ms,
+        labels=tuple(value.labels[index] for index in order),
+        values=values[order].transpose(1, 0, 2),
+        present=present[order].transpose(1, 0, 2),
+        failed=evaluation.failed,
+        errors=tuple(evaluation.failures.items()),
+        annotations=_annotations(evaluation),
+    )
+
+
+__all__ = [
+    "POINTS_MAX",
+    "Annotations",
+    "ErrorKind",
+    "Limits",
+    "PromQLError",
+    "RangeResult",
+    "Result",
+    "ResultType",
+    "SeriesSamples",
+    "Settings",
+    "evaluate",
+    "evaluate_range",
+]

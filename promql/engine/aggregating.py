@@ -1,0 +1,198 @@
+"""Aggregations: many series become one per group, in every run and step at once.
+
+Members of a group are taken one after the other, or as a whole along the first axis; never run by run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from promql.engine.errors import ErrorKind, PromQLError
+from promql.engine.heaps import best_of
+from promql.engine.numbers import exact_sum, plain_text, quantile, short_text
+from promql.engine.values import Evaluation, Vector, empty, wide, widen
+from promql.storage.blocks import Bools, Floats
+from promql.storage.labels import METRIC_NAME, Labels, only, with_label, without
+from promql.syntax.tree import Aggregate, AggregateOp
+
+_INT64 = 2.0**63
+
+
+def group_labels(labels: Labels, node: Aggregate) -> Labels:
+    if node.without:
+        return without(labels, {*node.grouping, METRIC_NAME})
+    return only(labels, node.grouping)
+
+
+def groups_of(vector: Vector, node: Aggregate) -> dict[Labels, list[int]]:
+    """Return the members of each group, groups in the order in which they are met."""
+    groups: dict[Labels, list[int]] = {}
+    for index, labels in enumerate(vector.labels):
+        groups.setdefault(group_labels(labels, node), []).append(index)
+    return groups
+
+
+Reduction = Callable[[Floats, Bools], Floats]
+
+
+def aggregate(node: Aggregate, vector: Vector, param: Floats | str | None, evaluation: Evaluation) -> Vector:
+    """Evaluate an aggregation over a vector that is evaluated already."""
+    if isinstance(param, str):
+        return _count_values(node, vector, param, evaluation)
+    if node.op in (AggregateOp.TOPK, AggregateOp.BOTTOMK):
+        assert param is not None
+        return _limited(node, vector, param, evaluation)
+    if node.op is AggregateOp.QUANTILE:
+        assert param is not None
+        _warn_of_quantile(node, param, evaluation)
+        runs = max(param.shape[0], vector.values.shape[1])
+        vector = Vector(vector.labels, widen(vector.values, runs), wide(vector.present, runs))
+        return _reduced(node, vector, lambda values, present: quantile(param, values, present, axis=0))
+    return _reduced(node, vector, _REDUCTIONS[node.op])
+
+
+def _warn_of_quantile(node: Aggregate, param: Floats, evaluation: Evaluation) -> None:
+    assert node.param is not None
+    for value in np.unique(param[~((param >= 0) & (param <= 1))])[:3].tolist():
+        evaluation.warn(f"quantile value should be between 0 and 1, got {short_text(value)}", node.param)
+
+
+def _reduced(node: Aggregate, vector: Vector, reduction: Reduction) -> Vector:
+    if not vector.labels:
+        return empty(vector.values.shape[2])
+    groups = groups_of(vector, node)
+    sizes = {len(members) for members in groups.values()}
+    if len(sizes) == 1 and len(groups) > 1:
+        # Groups of one size are reduced together: (members, groups, runs, steps).
+        table = np.array(list(groups.values())).T
+        values, present = vector.values[table], vector.present[table]
+        return Vector(list(groups), reduction(values, present), present.any(axis=0))
+    results = []
+    seen = []
+    for members in groups.values():
+        whole = len(members) == len(vector.labels)
+        values = vector.values if whole else vector.values[members]
+        present = vector.present if whole else vector.present[members]
+        results.append(reduction(values, present))
+        seen.append(present.any(axis=0))
+    return Vector(list(groups), np.array(results), np.array(seen))
+
+
+def _sum(values: Floats, present: Bools) -> Floats:
+    total, lost = exact_sum(values if present.all() else np.where(present, values, 0.0))
+    return total + lost
+
+
+def _count(values: Floats, present: Bools) -> Floats:
+    return present.sum(axis=0).astype(np.float64)
+
+
+def _average(values: Floats, present: Bools) -> Floats:
+    count = _count(values, present)
+    held = np.where(present, values, 0.0)
+    total, lost = exact_sum(held)
+    result = total / count + lost / count
+    # A sum may overflow where the mean does not.
+    overflows = np.isinf(total) & np.isfinite(held).all(axis=0)
+    if overflows.any():
+        scaled, rest = exact_sum(held / count)
+        result = np.where(overflows, scaled + rest, result)
+    return result
+
+
+def _group(values: Floats, present: Bools) -> Floats:
+    return np.ones(values.shape[1:])
+
+
+def _minimum(values: Floats, present: Bools) -> Floats:
+    return np.fmin.reduce(np.where(present, values, np.nan), axis=0)
+
+
+def _maximum(values: Floats, present: Bools) -> Floats:
+    return np.fmax.reduce(np.where(present, values, np.nan), axis=0)
+
+
+def _variance(values: Floats, present: Bools) -> Floats:
+    shape = values.shape[1:]
+    count, mean, squares = np.zeros(shape), np.zeros(shape), np.zeros(shape)
+    for value, there in zip(values, present, strict=True):
+        count = np.where(there, count + 1, count)
+        first = there & (count == 1)
+        away = value - mean
+        new_mean = np.where(first, value, mean + away / count)
+        # Of a first value that is not finite, nothing can be said any more.
+        start = np.where(np.isfinite(value), 0.0, np.nan)
+        new_squares = np.where(first, start, squares + away * (value - new_mean))
+        mean = np.where(there, new_mean, mean)
+        squares = np.where(there, new_squares, squares)
+    return squares / count
+
+
+def _deviation(values: Floats, present: Bools) -> Floats:
+    return np.sqrt(_variance(values, present))
+
+
+_REDUCTIONS: dict[AggregateOp, Reduction] = {
+    AggregateOp.SUM: _sum,
+    AggregateOp.COUNT: _count,
+    AggregateOp.AVG: _average,
+    AggregateOp.GROUP: _group,
+    AggregateOp.MIN: _minimum,
+    AggregateOp.MAX: _maximum,
+    AggregateOp.STDVAR: _variance,
+    AggregateOp.STDDEV: _deviation,
+}
+
+
+def _limited(node: Aggregate, vector: Vector, param: Floats, evaluation: Evaluation) -> Vector:
+    """Keep the k largest or smallest of each group; series keep their labels."""
+    steps = vector.values.shape[2]
+    # Where every k is below one there is no result, whatever else is wrong with it.
+    if not vector.labels or (np.nanmax(param, initial=-np.inf) < 1 and not np.isnan(param).any()):
+        return empty(steps)
+    _check_k(param, evaluation)
+    runs = max(param.shape[0], vector.values.shape[1])
+    values, present = widen(vector.values, runs), wide(vector.present, runs)
+    k = np.clip(np.nan_to_num(np.trunc(param)), 0, len(vector.labels)).astype(np.int64)
+    k = np.broadcast_to(k, (runs, steps))
+    largest = node.op is AggregateOp.TOPK
+    kept = np.zeros(present.shape, dtype=np.bool_)
+    rank = np.zeros(present.shape)
+    for number, members in enumerate(groups_of(vector, node).values()):
+        kept[members], place = best_of(values[members], present[members], k, largest=largest)
+        # Groups follow each other, so the rank counts on from group to group.
+        rank[members] = place + number * (len(vector.labels) + 1)
+    return Vector(vector.labels, values, kept, rank)
+
+
+def _check_k(param: Floats, evaluation: Evaluation) -> None:
+    evaluation.fail(np.isnan(param), "Parameter value is NaN")
+    if (param <= -_INT64).any():
+        evaluation.fail(param <= -_INT64, f"Scalar value {plain_text(float(param.min()))} underflows int64")
+    if (param >= _INT64).any():
+        evaluation.fail(param >= _INT64, f"Scalar value {plain_text(float(param.max()))} overflows int64")
+
+
+def _count_values(node: Aggregate, vector: Vector, label: str, evaluation: Evaluation) -> Vector:
+    """Count how often each value occurs; the value becomes a label."""
+    if not label:
+        raise PromQLError(ErrorKind.EXECUTION, f'invalid label name "{label}"')
+    runs, steps = vector.values.shape[1:]
+    counts: dict[Labels, Floats] = {}
+    for index, labels in enumerate(vector.labels):
+        values, present = vector.values[index], vector.present[index]
+        for value in np.unique(values[present]).tolist():
+            marked = with_label(labels, label, plain_text(value))
+            if node.without:
+                key = without(marked, {*node.grouping, METRIC_NAME})
+            else:
+                key = only(marked, {*node.grouping, label})
+            same = present & ((values == value) | (np.isnan(values) & np.isnan(value)))
+            counts[key] = counts.get(key, np.zeros((runs, steps))) + same
+        evaluation.check()
+    if not counts:
+        return empty(steps)
+    table = np.array(list(counts.values()))
+    return Vector(list(counts), table, table > 0)

@@ -1,0 +1,201 @@
+"""Binary operators: arithmetic, comparison and sets, between scalars and vectors, with label matching.
+
+Series find each other once, by their labels; what exists in which run and step is settled by masks, so a
+many-to-many match fails just the runs that have it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import numpy as np
+
+from promql.engine.values import Evaluation, Vector, empty, merged, stacked, widen
+from promql.storage.blocks import Bools, Floats
+from promql.storage.labels import (
+    METRIC_NAME,
+    Labels,
+    labels_text,
+    only,
+    unnamed,
+    value_of,
+    with_label,
+    without,
+)
+from promql.syntax.tree import Binary, BinaryOp, Group, Matching
+
+_ARITHMETIC: dict[BinaryOp, Callable[[Floats, Floats], Floats]] = {
+    BinaryOp.ADD: np.add,
+    BinaryOp.SUB: np.subtract,
+    BinaryOp.MUL: np.multiply,
+    BinaryOp.DIV: np.divide,
+    BinaryOp.MOD: np.fmod,
+    BinaryOp.POW: np.power,
+    BinaryOp.ATAN2: np.arctan2,
+}
+_COMPARING: dict[BinaryOp, Callable[[Floats, Floats], Bools]] = {
+    BinaryOp.EQUAL: np.equal,
+    BinaryOp.NOT_EQUAL: np.not_equal,
+    BinaryOp.GREATER: np.greater,
+    BinaryOp.LESS: np.less,
+    BinaryOp.GREATER_EQUAL: np.greater_equal,
+    BinaryOp.LESS_EQUAL: np.less_equal,
+}
+
+
+def between_scalars(op: BinaryOp, left: Floats, right: Floats) -> Floats:
+    if op.is_comparison:
+        return _COMPARING[op](left, right).astype(np.float64)
+    return _ARITHMETIC[op](left, right)
+
+
+def with_scalar(node: Binary, vector: Vector, scalar: Floats, *, scalar_left: bool, evaluation: Evaluation) -> Vector:
+    """Evaluate a vector against a scalar; a comparison keeps the vector's values."""
+    left, right = (scalar[None], vector.values) if scalar_left else (vector.values, scalar[None])
+    if node.op.is_comparison:
+        keep = _COMPARING[node.op](left, right)
+        if not node.return_bool:
+            values = widen(vector.values, keep.shape[1])
+            return Vector(vector.labels, values, vector.present & keep, vector.rank)
+        values = keep.astype(np.float64)
+    else:
+        values = _ARITHMETIC[node.op](left, right)
+    labels = [unnamed(each) for each in vector.labels]
+    present = np.broadcast_to(vector.present, values.shape)
+    return merged(Vector(labels, values, present, vector.rank), evaluation)
+
+
+def signature_of(matching: Matching) -> Callable[[Labels], Labels]:
+    if matching.on:
+        return lambda labels: only(labels, matching.labels)
+    ignored = {*matching.labels, METRIC_NAME}
+    return lambda labels: without(labels, ignored)
+
+
+def between_vectors(node: Binary, left: Vector, right: Vector, evaluation: Evaluation) -> Vector:
+    if node.op.is_set:
+        return _set_operation(node, left, right, evaluation)
+    return _matched(node, left, right, evaluation)
+
+
+def _members(vector: Vector, signature: Callable[[Labels], Labels]) -> dict[Labels, list[int]]:
+    found: dict[Labels, list[int]] = {}
+    for index, labels in enumerate(vector.labels):
+        found.setdefault(signature(labels), []).append(index)
+    return found
+
+
+def _set_operation(node: Binary, left: Vector, right: Vector, evaluation: Evaluation) -> Vector:
+    signature = signature_of(node.matching)
+    if node.op is BinaryOp.OR:
+        if not left.labels or not right.labels:
+            return left if left.labels else right
+        taken = _where_other_has(right, left, signature)
+        return merged(stacked((left, right.masked(~taken))), evaluation)
+    if not left.labels:
+        return left
+    other = _where_other_has(left, right, signature)
+    keep = other if node.op is BinaryOp.AND else ~other
+    runs = max(left.values.shape[1], keep.shape[1])
+    return Vector(left.labels, widen(left.values, runs), left.present & keep, left.rank)
+
+
+def _where_other_has(vector: Vector, other: Vector, signature: Callable[[Labels], Labels]) -> Bools:
+    """Return, for each series, run and step, whether the other side has a series of the same signature."""
+    members = _members(other, signature)
+    runs = max(vector.present.shape[1], other.present.shape[1])
+    has = np.zeros((len(vector.labels), runs, vector.present.shape[2]), dtype=np.bool_)
+    known = {key: other.present[indices].any(axis=0) for key, indices in members.items()}
+    for index, labels in enumerate(vector.labels):
+        there = known.get(signature(labels))
+        if there is not None:
+            has[index] = there
+    return has
+
+
+def _matched(node: Binary, left: Vector, right: Vector, evaluation: Evaluation) -> Vector:
+    """Evaluate arithmetic or a comparison between series that match; the side of one is called `one`."""
+    matching = node.matching
+    swapped = matching.group is Group.RIGHT
+    many, one = (right, left) if swapped else (left, right)
+    steps = left.values.shape[2]
+    if not many.labels or not one.labels:
+        return empty(steps)
+    signature = signature_of(matching)
+    ones = _members(one, signature)
+    _refuse_duplicates(one, many, ones, evaluation, side="left" if swapped else "right")
+    pairs = [(m, o) for m, labels in enumerate(many.labels) for o in ones.get(signature(labels), ())]
+    if not pairs:
+        return empty(steps)
+    many_index, one_index = [m for m, _ in pairs], [o for _, o in pairs]
+    runs = max(many.values.shape[1], one.values.shape[1])
+    matched = many.present[many_index] & one.present[one_index]
+    labels = [_result_labels(many.labels[m], one.labels[o], node) for m, o in pairs]
+    signatures = [signature(many.labels[m]) for m in many_index]
+    _refuse_ambiguity(matching, signatures, labels, matched, evaluation)
+    first, second = many.values[many_index], one.values[one_index]
+    if swapped:
+        first, second = second, first
+    if node.op.is_comparison:
+        keep = _COMPARING[node.op](first, second)
+        if node.return_bool:
+            return merged(Vector(labels, keep.astype(np.float64), matched), evaluation)
+        return merged(Vector(labels, widen(first, runs), matched & keep), evaluation)
+    return merged(Vector(labels, _ARITHMETIC[node.op](first, second), matched), evaluation)
+
+
+def _refuse_duplicates(
+    one: Vector, many: Vector, members: dict[Labels, list[int]], evaluation: Evaluation, *, side: str
+) -> None:
+    """Fail where the side of one has two series of a signature at the same instant."""
+    some: Bools | None = None
+    for key, indices in members.items():
+        if len(indices) == 1:
+            continue
+        if some is None:
+            some = many.present.any(axis=0)
+        seen = one.present[indices[0]]
+        for place, index in enumerate(indices[1:], start=1):
+            both = seen & one.present[index] & some
+            if both.any():
+                earlier = next(i for i in indices[:place] if (one.present[i] & one.present[index] & some).any())
+                names = sorted((labels_text(one.labels[earlier]), labels_text(one.labels[index])))
+                evaluation.fail(
+                    both,
+                    f"found duplicate series for the match group {labels_text(key)} on the {side} hand-side of the "
+                    f"operation: [{names[0]}, {names[1]}];many-to-many matching not allowed: matching labels must be "
+                    "unique on one side",
+                )
+            seen = seen | one.present[index]
+
+
+def _refuse_ambiguity(
+    matching: Matching, signatures: list[Labels], labels: list[Labels], matched: Bools, evaluation: Evaluation
+) -> None:
+    """Fail where several series of the many side would become one result."""
+    if matching.group is Group.NONE:
+        keys: Iterable[object] = signatures
+        message = "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)"
+    else:
+        keys = list(zip(signatures, labels, strict=True))
+        message = "multiple matches for labels: grouping labels must ensure unique matches"
+    met: dict[object, Bools] = {}
+    for index, key in enumerate(keys):
+        before = met.get(key)
+        if before is None:
+            met[key] = matched[index]
+            continue
+        evaluation.fail(before & matched[index], message)
+        met[key] = before | matched[index]
+
+
+def _result_labels(many: Labels, one: Labels, node: Binary) -> Labels:
+    matching = node.matching
+    labels = many
+    if node.return_bool or not node.op.is_comparison:
+        labels = unnamed(labels)
+    if matching.group is Group.NONE:
+        labels = only(labels, matching.labels) if matching.on else without(labels, matching.labels)
+    for name in matching.include:
+        labels = with_label(labels, name, value_of(one, name))
+    return labels

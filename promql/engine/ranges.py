@@ -1,0 +1,305 @@
+"""The functions of a range: rate and its kin, the *_over_time family, deriv and predict_linear.
+
+Each takes the windows of one block and returns (series, runs, steps) values and where there is one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+import numpy as np
+
+from promql.engine.numbers import neumaier, quantile
+from promql.engine.windows import Windows
+from promql.storage.blocks import Bools, Floats
+
+Outcome: TypeAlias = tuple[Floats, Bools]
+RangeFunction: TypeAlias = Callable[[Windows, list[Floats]], Outcome]
+"""Windows and the scalar arguments, each (runs, steps), to an outcome."""
+
+
+def _reset_corrections(windows: Windows) -> Floats | float:
+    """Return what counters had reached when they were reset, summed over each window."""
+    resets = windows.block.reset_columns
+    if resets is not None and not windows.is_masked:
+        return _corrections_at(windows, resets)
+    total: Floats | float = 0.0
+    previous: Floats | None = None
+    seen: Bools | None = None
+    for points in windows.walk():
+        if previous is None or seen is None:
+            previous, seen = points.values, points.present
+            continue
+        lower = points.present & seen & (points.values < previous)
+        total = total + np.where(lower, previous, 0.0)
+        previous = np.where(points.present, points.values, previous)
+        seen = seen | points.present
+    return total
+
+
+def _corrections_at(windows: Windows, resets: np.typing.NDArray[np.int64]) -> Floats | float:
+    total: Floats | float = 0.0
+    inside = resets[(resets > windows.low.min(initial=0)) & (resets < windows.high.max(initial=0))]
+    for column in inside.tolist():
+        # The sample before the reset must be in the window as well.
+        held = (windows.low < column) & (column < windows.high)
+        if not held.any():
+            continue
+        pair = windows.block.values(np.array([column - 1, column], dtype=np.int64))
+        before, after = pair[..., :1], pair[..., 1:]
+        total = total + np.where((after < before) & held, before, 0.0)
+    return total
+
+
+def _extrapolated(windows: Windows, *, is_counter: bool, per_second: bool) -> Outcome:
+    """Stretch what was seen between the first and the last sample over the window, as far as that is plausible.
+
+    Near an edge (within 1.1 mean intervals) the window is taken to be covered, else half an interval is added;
+    a counter is not stretched back past the point where it would have been zero.
+    """
+    first, last, counts = windows.first(), windows.last(), windows.counts
+    result = last.values - first.values
+    if is_counter:
+        result = result + _reset_corrections(windows)
+    to_start_s = (first.times_ms - windows.start_ms) / 1000
+    to_end_s = (windows.end_ms - last.times_ms) / 1000
+    sampled_s = (last.times_ms - first.times_ms) / 1000
+    mean_s = sampled_s / np.maximum(counts - 1, 1)
+    threshold_s = mean_s * 1.1
+    to_start_s = np.where(to_start_s >= threshold_s, mean_s / 2, to_start_s)
+    to_end_s = np.where(to_end_s >= threshold_s, mean_s / 2, to_end_s)
+    if is_counter:
+        to_zero_s = sampled_s * (first.values / result)
+        grew = (result > 0) & (first.values >= 0)
+        to_start_s = np.where(grew & (to_zero_s < to_start_s), to_zero_s, to_start_s)
+    factor = (sampled_s + to_start_s + to_end_s) / sampled_s
+    if per_second:
+        factor = factor / windows.range_s
+    return result * factor, windows.shaped(counts > 1)
+
+
+def rate(windows: Windows, _: list[Floats]) -> Outcome:
+    return _extrapolated(windows, is_counter=True, per_second=True)
+
+
+def increase(windows: Windows, _: list[Floats]) -> Outcome:
+    return _extrapolated(windows, is_counter=True, per_second=False)
+
+
+def delta(windows: Windows, _: list[Floats]) -> Outcome:
+    return _extrapolated(windows, is_counter=False, per_second=False)
+
+
+def irate(windows: Windows, _: list[Floats]) -> Outcome:
+    last, before = windows.last(), windows.before_last()
+    change = np.where(last.values < before.values, last.values, last.values - before.values)
+    return change / ((last.times_ms - before.times_ms) / 1000), windows.shaped(windows.counts > 1)
+
+
+def idelta(windows: Windows, _: list[Floats]) -> Outcome:
+    last, before = windows.last(), windows.before_last()
+    return last.values - before.values, windows.shaped(windows.counts > 1)
+
+
+def first_over_time(windows: Windows, _: list[Floats]) -> Outcome:
+    return windows.first().values, windows.shaped(windows.counts > 0)
+
+
+def last_over_time(windows: Windows, _: list[Floats]) -> Outcome:
+    return windows.last().values, windows.shaped(windows.counts > 0)
+
+
+def count_over_time(windows: Windows, _: list[Floats]) -> Outcome:
+    counts = windows.shaped(windows.counts)
+    return counts.astype(np.float64), counts > 0
+
+
+def present_over_time(windows: Windows, _: list[Floats]) -> Outcome:
+    some = windows.shaped(windows.counts > 0)
+    return np.ones(some.shape), some
+
+
+def sum_over_time(windows: Windows, _: list[Floats]) -> Outcome:
+    total, lost = np.zeros(1), np.zeros(1)
+    for points in windows.walk():
+        new, newly_lost = neumaier(points.values, total, lost)
+        total, lost = np.where(points.present, new, total), np.where(points.present, newly_lost, lost)
+    some = windows.shaped(windows.counts > 0)
+    return np.broadcast_to(np.where(np.isinf(total), total, total + lost), some.shape), some
+
+
+def avg_over_time(windows: Windows, _: list[Floats]) -> Outcome:
+    """Sum and divide; where the sum overflows, go on with a running mean as Prometheus does."""
+    some = windows.shaped(windows.counts > 0)
+    total, lost, mean, count = np.zeros(1), np.zeros(1), np.zeros(1), np.zeros(1)
+    running = np.zeros(1, dtype=np.bool_)
+    for points in windows.walk():
+        present = points.present
+        count = np.where(present, count + 1, count)
+        new, newly_lost = neumaier(points.values, total, lost)
+        # The very first value is taken as it is, infinite or not.
+        overflows = present & ~running & np.isinf(new) & (count > 1)
+        mean = np.where(overflows, total / (count - 1), mean)
+        lost = np.where(overflows, lost / (count - 1), lost)
+        running = running | overflows
+        share = (count - 1) / count
+        new_mean, mean_lost = neumaier(points.values / count, share * mean, share * lost)
+        mean = np.where(present & running, new_mean, mean)
+        total = np.where(present & ~running, new, total)
+        lost = np.where(present, np.where(running, mean_lost, newly_lost), lost)
+    result = np.where(running, mean + lost, total / count + lost / count)
+    return np.broadcast_to(result, some.shape), some
+
+
+def _variance_over_time(windows: Windows) -> Outcome:
+    zero = np.zeros(1)
+    count, mean, mean_lost, squares, squares_lost = zero, zero, zero, zero, zero
+    for points in windows.walk():
+        present = points.present
+        count = np.where(present, count + 1, count)
+        away = points.values - (mean + mean_lost)
+        new_mean, new_mean_lost = neumaier(away / count, mean, mean_lost)
+        mean, mean_lost = np.where(present, new_mean, mean), np.where(present, new_mean_lost, mean_lost)
+        new, lost = neumaier(away * (points.values - (mean + mean_lost)), squares, squares_lost)
+        squares, squares_lost = np.where(present, new, squares), np.where(present, lost, squares_lost)
+    some = windows.shaped(windows.counts > 0)
+    return np.broadcast_to((squares + squares_lost) / count, some.shape), some
+
+
+def stdvar_over_time(windows: Windows, _: list[Floats]) -> Outcome:
+    return _variance_over_time(windows)
+
+
+def stddev_over_time(windows: Windows, _: list[Floats]) -> Outcome:
+    variance, some = _variance_over_time(windows)
+    return np.sqrt(variance), some
+
+
+def _extreme(windows: Windows, better: Callable[[Floats, Floats], Bools]) -> Outcome:
+    best: Floats = np.full(1, np.nan)
+    for points in windows.walk():
+        take = points.present & (better(points.values, best) | np.isnan(best))
+        best = np.where(take, points.values, best)
+    some = windows.shaped(windows.counts > 0)
+    return np.broadcast_to(best, some.shape), some
+
+
+def max_over_time(windows: Windows, _: list[Floats]) -> Outcome:
+    return _extreme(windows, lambda value, best: value > best)
+
+
+def min_over_time(windows: Windows, _: list[Floats]) -> Outcome:
+    return _extreme(windows, lambda value, best: value < best)
+
+
+def quantile_over_time(windows: Windows, scalars: list[Floats]) -> Outcome:
+    some = windows.shaped(windows.counts > 0)
+    values, present = windows.gathered()
+    if values.shape[-1] == 0:
+        return np.full(some.shape, np.nan), some
+    result = quantile(scalars[0], *_runs_fit(values, present, scalars[0]), axis=-1)
+    return result, np.broadcast_to(some, result.shape)
+
+
+def _runs_fit(values: Floats, present: Bools, scalar: Floats) -> tuple[Floats, Bools]:
+    """Give the values a full runs axis if the scalar differs from run to run."""
+    if scalar.shape[0] == values.shape[1] or scalar.shape[0] == 1:
+        return values, present
+    shape = (values.shape[0], scalar.shape[0], *values.shape[2:])
+    return np.broadcast_to(values, shape), np.broadcast_to(present, shape)
+
+
+def _counted(windows: Windows, differs: Callable[[Floats, Floats], Bools]) -> Outcome:
+    """Count the samples that differ from the one before them in the window."""
+    some = windows.shaped(windows.counts > 0)
+    total: Floats = np.zeros(1)
+    previous: Floats | None = None
+    seen: Bools = np.zeros(1, dtype=np.bool_)
+    for points in windows.walk():
+        if previous is not None:
+            total = total + (points.present & seen & differs(points.values, previous))
+            previous = np.where(points.present, points.values, previous)
+        else:
+            previous = points.values
+        seen = seen | points.present
+    return np.broadcast_to(total, some.shape), some
+
+
+def resets(windows: Windows, _: list[Floats]) -> Outcome:
+    return _counted(windows, lambda value, previous: value < previous)
+
+
+def changes(windows: Windows, _: list[Floats]) -> Outcome:
+    return _counted(windows, lambda value, previous: (value != previous) & ~(np.isnan(value) & np.isnan(previous)))
+
+
+def _regression(windows: Windows, origin_ms: np.typing.NDArray[np.int64]) -> tuple[Floats, Floats]:
+    """Return slope and value at the origin of a least-squares line through each window."""
+    zero: Floats = np.zeros(1)
+    sums = dict.fromkeys(("x", "y", "xy", "xx"), (zero, zero))
+    count = zero
+    initial: Floats | None = None
+    constant: Bools = np.ones(1, dtype=np.bool_)
+    for points in windows.walk():
+        x_s = (points.times_ms - origin_ms) / 1000
+        terms = {"x": x_s, "y": points.values, "xy": x_s * points.values, "xx": x_s * x_s}
+        for name, term in terms.items():
+            total, lost = neumaier(term, *sums[name])
+            before_total, before_lost = sums[name]
+            sums[name] = np.where(points.present, total, before_total), np.where(points.present, lost, before_lost)
+        if initial is None:
+            initial = windows.first().values
+        constant = constant & ~(points.present & (count > 0) & (points.values != initial))
+        count = np.where(points.present, count + 1, count)
+    if initial is None:
+        return zero, zero
+    x, y, xy, xx = (sums[name][0] + sums[name][1] for name in ("x", "y", "xy", "xx"))
+    slope = (xy - x * y / count) / (xx - x * x / count)
+    intercept = y / count - slope * x / count
+    endless = np.where(np.isinf(initial), np.nan, 0.0)
+    return np.where(constant, endless, slope), np.where(constant, endless + initial, intercept)
+
+
+def deriv(windows: Windows, _: list[Floats]) -> Outcome:
+    some = windows.shaped(windows.counts > 1)
+    slope, _unused = _regression(windows, windows.first().times_ms)
+    return np.broadcast_to(slope, some.shape), some
+
+
+def predict_linear(windows: Windows, scalars: list[Floats]) -> Outcome:
+    some = windows.shaped(windows.counts > 1)
+    slope, intercept = _regression(windows, windows.step_ms)
+    result = slope * scalars[0] + intercept
+    shape = np.broadcast_shapes(result.shape, some.shape)
+    return np.broadcast_to(result, shape), np.broadcast_to(some, shape)
+
+
+RANGE_FUNCTIONS: dict[str, RangeFunction] = {
+    function.__name__: function
+    for function in (
+        rate,
+        increase,
+        delta,
+        irate,
+        idelta,
+        first_over_time,
+        last_over_time,
+        count_over_time,
+        present_over_time,
+        sum_over_time,
+        avg_over_time,
+        stdvar_over_time,
+        stddev_over_time,
+        max_over_time,
+        min_over_time,
+        quantile_over_time,
+        resets,
+        changes,
+        deriv,
+        predict_linear,
+    )
+}
+
+KEEPS_NAME = frozenset(("first_over_time", "last_over_time"))
+"""These act like an offset, so the metric is still that metric."""

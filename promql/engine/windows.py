@@ -1,0 +1,184 @@
+"""A block's samples as a range function sees them: for each step, the columns of its window.
+
+Windows are left-open. Two ways lead through a window: its edges (first and last sample, and the places where a
+counter may have been reset), or a walk over its samples that takes the k-th of every window at once. Neither
+loops over runs or steps. Staleness markers and samples that are missing in some runs are skipped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from promql.storage.blocks import Block, Bools, Floats, Times, is_stale
+
+Indices = NDArray[np.int64]
+
+
+@dataclass(slots=True, kw_only=True)
+class Points:
+    """The same place in every window: values, their times, and whether there is such a sample."""
+
+    values: Floats
+    times_ms: Times
+    present: Bools
+
+
+@dataclass(kw_only=True)
+class Windows:
+    """One block, cut into a window for each step.
+
+    Attributes:
+        low, high: (steps,) the window's columns are low up to, not including, high.
+        start_ms, end_ms: (steps,) the window's edges in time.
+        step_ms: (steps,) the instants of evaluation; with an offset or @ they are not the windows' ends.
+    """
+
+    block: Block
+    low: Indices
+    high: Indices
+    start_ms: Times
+    end_ms: Times
+    step_ms: Times
+    range_s: float
+    runs: int = field(default=1)
+
+    @cached_property
+    def _span(self) -> tuple[int, int]:
+        used = self.high > self.low
+        if not used.any():
+            return 0, 0
+        return int(self.low[used].min()), int(self.high[used].max())
+
+    @cached_property
+    def samples(self) -> Floats:
+        """(series, runs, columns) of all columns that some window holds."""
+        begin, end = self._span
+        return self.block.values(slice(begin, end))
+
+    @cached_property
+    def is_masked(self) -> bool:
+        """Whether a column may hold no usable sample in some run."""
+        return self.mask is not None
+
+    @cached_property
+    def mask(self) -> Bools | None:
+        """(series, runs, columns) where there is a usable sample; None if everywhere."""
+        begin, end = self._span
+        present = self.block.presence()
+        usable = None if present is None else present[..., begin:end]
+        if self.block.has_stale:
+            stale = is_stale(self.samples)
+            if stale.any():
+                usable = ~stale if usable is None else usable & ~stale
+        if usable is not None and bool(usable.all()):
+            return None
+        return usable
+
+    @property
+    def _relative(self) -> tuple[Indices, Indices]:
+        begin, end = self._span
+        width = end - begin
+        return np.clip(self.low - begin, 0, width), np.clip(self.high - begin, 0, width)
+
+    @cached_property
+    def _places(self) -> tuple[Indices, Indices, Indices]:
+        """First and last usable column of each window and how many there are, columns relative to the span.
+
+        Each is (steps,), or (series, runs, steps) if samples are missing.
+        """
+        low, high = self._relative
+        if self.mask is None:
+            return low, high - 1, np.maximum(high - low, 0)
+        width = self.mask.shape[-1]
+        columns = np.arange(width)
+        shape = self.mask.shape[:-1]
+        before = np.zeros((*shape, width + 1), dtype=np.int64)
+        np.cumsum(self.mask, axis=-1, out=before[..., 1:])
+        count = np.maximum(before[..., high] - before[..., low], 0)
+        # The next usable column at or after each, and the last one before each.
+        after = np.full((*shape, width + 1), width, dtype=np.int64)
+        after[..., :width] = np.minimum.accumulate(np.where(self.mask, columns, width)[..., ::-1], axis=-1)[..., ::-1]
+        latest = np.full((*shape, width + 1), -1, dtype=np.int64)
+        latest[..., 1:] = np.maximum.accumulate(np.where(self.mask, columns, -1), axis=-1)
+        return after[..., low], latest[..., high], count
+
+    @cached_property
+    def counts(self) -> Indices:
+        """How many usable samples each window has, (steps,) or (series, runs, steps)."""
+        return self._places[2]
+
+    def shaped(self, array: Bools) -> Bools:
+        """Return what is per step, or per series, run and step, as (series, runs, steps)."""
+        shape = (len(self.block.labels), array.shape[1] if array.ndim == 3 else 1, len(self.low))
+        return np.broadcast_to(array, shape)
+
+    def at(self, column: Indices) -> tuple[Floats, Times]:
+        """Return values and times at columns relative to the span; where out of range, anything."""
+        begin, end = self._span
+        steps = len(self.low)
+        if end == begin:
+            shape = (len(self.block.labels), 1, steps)
+            return np.full(shape, np.nan), np.zeros(steps, dtype=np.int64)
+        safe = np.clip(column, 0, end - begin - 1)
+        times_ms = self.block.times_ms[begin:end][safe]
+        if safe.ndim == 1:
+            return self._columns(safe), times_ms
+        return np.take_along_axis(self.samples, safe, axis=-1), times_ms
+
+    def _columns(self, relative: Indices) -> Floats:
+        begin, _ = self._span
+        if "samples" in self.__dict__:
+            picked: Floats = self.samples[..., relative]
+            return picked
+        return self.block.values(relative + begin)
+
+    def first(self) -> Points:
+        values, times_ms = self.at(self._places[0])
+        return Points(values=values, times_ms=times_ms, present=self.counts > 0)
+
+    def last(self) -> Points:
+        values, times_ms = self.at(self._places[1])
+        return Points(values=values, times_ms=times_ms, present=self.counts > 0)
+
+    def before_last(self) -> Points:
+        """The usable sample before each window's last one."""
+        if self.mask is None:
+            values, times_ms = self.at(self._places[1] - 1)
+            return Points(values=values, times_ms=times_ms, present=self.counts > 1)
+        width = self.mask.shape[-1]
+        latest = np.full((*self.mask.shape[:-1], width + 1), -1, dtype=np.int64)
+        latest[..., 1:] = np.maximum.accumulate(np.where(self.mask, np.arange(width), -1), axis=-1)
+        previous = np.take_along_axis(latest, np.clip(self._places[1], 0, width), axis=-1)
+        values, times_ms = self.at(previous)
+        return Points(values=values, times_ms=times_ms, present=self.counts > 1)
+
+    def walk(self) -> Iterator[Points]:
+        """Yield the first sample of every window, then the second, and so on; skipped ones are not present."""
+        low, high = self._relative
+        longest = int(np.max(high - low, initial=0))
+        for place in range(longest):
+            column = low + place
+            inside = column < high
+            values, times_ms = self.at(column)
+            present = inside
+            if self.mask is not None:
+                present = self.mask[..., np.minimum(column, self.mask.shape[-1] - 1)] & inside
+            yield Points(values=values, times_ms=times_ms, present=present)
+
+    def gathered(self) -> tuple[Floats, Bools]:
+        """Return (series, runs, steps, samples) values of every window and which are present."""
+        low, high = self._relative
+        longest = int(np.max(high - low, initial=0))
+        columns = low[:, None] + np.arange(longest)[None, :]
+        inside = columns < high[:, None]
+        safe = np.minimum(columns, max(self.samples.shape[-1] - 1, 0))
+        values = self.samples[..., safe]
+        present = np.broadcast_to(inside, values.shape)
+        if self.mask is not None:
+            present = present & self.mask[..., safe]
+        return values, present
