@@ -86,7 +86,8 @@ def _sum(values: Floats, present: Bools) -> Floats:
 
 
 def _count(values: Floats, present: Bools) -> Floats:
-    return present.sum(axis=0).astype(np.float64)
+    count: Floats = present.sum(axis=0).astype(np.float64)
+    return count
 
 
 def _average(values: Floats, present: Bools) -> Floats:
@@ -107,11 +108,13 @@ def _group(values: Floats, present: Bools) -> Floats:
 
 
 def _minimum(values: Floats, present: Bools) -> Floats:
-    return np.fmin.reduce(np.where(present, values, np.nan), axis=0)
+    lowest: Floats = np.fmin.reduce(np.where(present, values, np.nan), axis=0)
+    return lowest
 
 
 def _maximum(values: Floats, present: Bools) -> Floats:
-    return np.fmax.reduce(np.where(present, values, np.nan), axis=0)
+    highest: Floats = np.fmax.reduce(np.where(present, values, np.nan), axis=0)
+    return highest
 
 
 def _variance(values: Floats, present: Bools) -> Floats:

@@ -17,7 +17,7 @@ from promql.engine.operators import between_scalars, between_vectors, with_scala
 from promql.engine.ranges import KEEPS_NAME, RANGE_FUNCTIONS
 from promql.engine.reading import in_order, instant, windows_of
 from promql.engine.relabelling import label_join, label_replace
-from promql.engine.values import Evaluation, Value, Vector, empty, merged, stacked
+from promql.engine.values import Evaluation, Value, Vector, anywhere, empty, merged, stacked
 from promql.storage.blocks import Floats, Times
 from promql.storage.labels import METRIC_NAME, Labels, labels_of, unnamed, value_of
 from promql.syntax.tree import (
@@ -219,8 +219,8 @@ def _absent(node: Call, steps_ms: Times, evaluation: Evaluation) -> Vector:
 
 
 def _where_missing(vector: Vector, argument: Expr, steps: int) -> Vector:
-    present = vector.present.any(axis=0) if vector.labels else np.zeros((1, steps), dtype=np.bool_)
-    return Vector([_labels_of_absence(bare(argument))], np.ones((1, *present.shape)), ~present[None])
+    some = anywhere(vector.present) if vector.labels else np.zeros((1, steps), dtype=np.bool_)
+    return Vector([_labels_of_absence(bare(argument))], np.ones((1, *some.shape)), ~some[None])
 
 
 def _labels_of_absence(argument: Expr) -> Labels:

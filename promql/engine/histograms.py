@@ -51,8 +51,8 @@ def _histograms(vector: Vector, node: Expr, evaluation: Evaluation) -> list[_His
     found = []
     for labels, buckets in members.items():
         buckets.sort(key=lambda bucket: bucket[0])
-        index = [at for _, at in buckets]
-        bounds, counts, present = [bound for bound, _ in buckets], vector.values[index], vector.present[index]
+        rows = [at for _, at in buckets]
+        bounds, counts, present = [bound for bound, _ in buckets], vector.values[rows], vector.present[rows]
         if len(set(bounds)) < len(bounds):
             bounds, counts, present = _coalesced(bounds, counts, present)
         found.append(_Histogram(unnamed(labels), bounds, counts, present))
@@ -73,8 +73,11 @@ def _nearly_equal(left: Floats, right: Floats) -> Bools:
     size = np.abs(left) + np.abs(right)
     gap = np.abs(left - right)
     tiny = (left == 0) | (right == 0) | (size < _SMALLEST_NORMAL)
-    near = np.where(tiny, gap < _TOLERANCE * _SMALLEST_NORMAL, gap / np.minimum(size, np.finfo(float).max) < _TOLERANCE)
-    return near | (left == right) | (np.isnan(left) & np.isnan(right))
+    near: Bools = np.where(
+        tiny, gap < _TOLERANCE * _SMALLEST_NORMAL, gap / np.minimum(size, np.finfo(float).max) < _TOLERANCE
+    )
+    near |= (left == right) | (np.isnan(left) & np.isnan(right))
+    return near
 
 
 def _rising(histogram: _Histogram) -> tuple[Floats, Bools]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 
-from promql.engine.values import Evaluation, Vector, empty, merged, stacked, widen
+from promql.engine.values import Evaluation, Vector, anywhere, empty, merged, stacked, widen
 from promql.storage.blocks import Bools, Floats
 from promql.storage.labels import (
     METRIC_NAME,
@@ -148,12 +148,10 @@ def _refuse_duplicates(
     one: Vector, many: Vector, members: dict[Labels, list[int]], evaluation: Evaluation, *, side: str
 ) -> None:
     """Fail where the side of one has two series of a signature at the same instant."""
-    some: Bools | None = None
+    some = anywhere(many.present)
     for key, indices in members.items():
         if len(indices) == 1:
             continue
-        if some is None:
-            some = many.present.any(axis=0)
         seen = one.present[indices[0]]
         for place, index in enumerate(indices[1:], start=1):
             both = seen & one.present[index] & some

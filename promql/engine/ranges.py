@@ -111,8 +111,8 @@ def last_over_time(windows: Windows, _: list[Floats]) -> Outcome:
 
 
 def count_over_time(windows: Windows, _: list[Floats]) -> Outcome:
-    counts = windows.shaped(windows.counts)
-    return counts.astype(np.float64), counts > 0
+    some = windows.shaped(windows.counts > 0)
+    return np.broadcast_to(windows.counts.astype(np.float64), some.shape), some
 
 
 def present_over_time(windows: Windows, _: list[Floats]) -> Outcome:

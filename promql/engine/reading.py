@@ -84,8 +84,8 @@ def in_order(vector: Vector) -> Vector:
 
     Ties in `sort` and `topk` fall in this order, whatever order a store has.
     """
-    kept = vector.present.any(axis=(1, 2)).tolist()
-    index = sorted((at for at, some in enumerate(kept) if some), key=vector.labels.__getitem__)
+    kept = np.flatnonzero(vector.present.reshape(len(vector.labels), -1).any(axis=1))
+    index = sorted(kept.tolist(), key=vector.labels.__getitem__)
     if index == list(range(len(vector.labels))):
         return vector
     return Vector([vector.labels[at] for at in index], vector.values[index], vector.present[index])

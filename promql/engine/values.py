@@ -145,6 +145,12 @@ def wide(present: Bools, runs: int) -> Bools:
     return np.broadcast_to(present, (present.shape[0], runs, *present.shape[2:]))
 
 
+def anywhere(present: Bools) -> Bools:
+    """Return where any of the series is present: (runs, steps)."""
+    some: Bools = np.logical_or.reduce(present, axis=0)
+    return some
+
+
 def stacked(vectors: Sequence[Vector]) -> Vector:
     """Return the series of several vectors as one, in their order."""
     if len(vectors) == 1:
