@@ -14,6 +14,7 @@ import numpy.typing as npt
 from controller.core.conditions import tree
 from controller.core.conditions.building import Closure, build
 from controller.core.conditions.checking import check
+from controller.core.conditions.direct import Direct, NotDirect, build_direct
 from controller.core.conditions.errors import ConditionError, UnsupportedCondition
 from controller.core.conditions.folding import fold
 from controller.core.conditions.frames import Frame
@@ -34,6 +35,8 @@ class ResultKind(Enum):
     MAP = "map"
     TEXT = "text"
     TRUTH = "truth"
+
+    __hash__ = object.__hash__  # by identity: an Enum's own hash costs more than a comparison of floats
 
 
 _NATURES: dict[ResultKind, Nature] = {
@@ -62,6 +65,7 @@ class _Program:
     root: tree.Node | None
     run: Closure | None
     error: ConditionError | None
+    direct: Direct | None = None  # the short way, where there is one
     over_runs: Evaluated | None = None
 
 
@@ -90,6 +94,11 @@ class Condition:
         """
         kind, value = kind_of(result)
         program = self._programs.get(kind) or self._compiled(kind)
+        if program.direct is not None:
+            try:
+                return program.direct(value)  # type: ignore[return-value]
+            except IndexError:
+                pass  # a sample that is not there: the long way knows what that means
         if program.run is None:
             raise program.error or AssertionError("a program neither runs nor has an error")
         frame = Frame(value, None if now_s is None else round(now_s * 1e9))
@@ -170,13 +179,22 @@ class Condition:
             root = fold(root)
             refuse_leftovers(root)
             run = build(root, _NATURES[kind])
-            program = _Program(root, run, None, _over_runs(root, kind))
+            program = _Program(root, run, None, _direct(root, kind), _over_runs(root, kind))
         except ConditionError as error:
             program = _Program(None, None, error)
         except RecursionError:
             program = _Program(None, None, UnsupportedCondition("a condition nested this deep"))
         self._programs[kind] = program
         return program
+
+
+def _direct(root: tree.Node, kind: ResultKind) -> Direct | None:
+    if kind not in (ResultKind.VECTOR, ResultKind.SCALAR):
+        return None
+    try:
+        return build_direct(root, _NATURES[kind])
+    except NotDirect:
+        return None
 
 
 def _over_runs(root: tree.Node, kind: ResultKind) -> Evaluated | None:

@@ -27,17 +27,16 @@ class Scope:
 
 
 class Frame:
-    """One evaluation."""
+    """One evaluation. What few conditions need is set on the class and made when it is first used."""
 
-    __slots__ = ("_items", "_turns", "now_ns", "result", "scope", "variables")
+    scope: Scope = Scope(())
+    _items = 0
+    _turns = 0
 
     def __init__(self, result: object, now_ns: int | None) -> None:
         self.result = result
         self.now_ns = now_ns
-        self.scope: Scope = _NO_SCOPE
         self.variables: dict[int, object] = {}
-        self._items = 0
-        self._turns = 0
 
     def whole_result(self) -> object:
         """Return the result as an object of the language: a vector is a list that knows it holds floats."""
@@ -56,6 +55,3 @@ class Frame:
         self._turns += turns
         if self._turns > TURNS_MAX:
             raise UnsupportedCondition(f"more than {TURNS_MAX} turns of a closure")
-
-
-_NO_SCOPE = Scope(())
