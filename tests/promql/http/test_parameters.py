@@ -1,0 +1,50 @@
+"""Times, durations and limits as the API takes them."""
+
+from __future__ import annotations
+
+import pytest
+
+from promql.parameters import BadParameter, duration_s, limit, time_s
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("0", 0.0),
+        ("1e3", 1000.0),
+        ("-5", -5.0),
+        ("1.0006", 1.001),
+        ("-1.0006", -1.001),
+        ("1970-01-01T00:00:01.5Z", 1.5),
+    ],
+)
+def test_a_time_is_a_number_or_rfc_3339(text, seconds):
+    assert time_s("time", text) == seconds
+
+
+@pytest.mark.parametrize(
+    "text", ["", "now", "1970-01-01", "NaN", "inf", "1_0", " 1", "1970-13-01T00:00:00Z", "1e300", "٣"]
+)
+def test_anything_else_is_no_time(text):
+    with pytest.raises(BadParameter, match='invalid parameter "time": cannot parse'):
+        time_s("time", text)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("15", 15.0), ("0.5", 0.5), ("1m", 60.0), ("1h30m", 5400.0), ("1d2h3m4s5ms", 93784.005)]
+)
+def test_a_duration_is_a_number_or_units_in_falling_order(text, seconds):
+    assert duration_s("step", text) == pytest.approx(seconds, rel=1e-12)
+
+
+@pytest.mark.parametrize("text", ["", "5 s", "1m1h", "m", "1.5m", "1e300"])
+def test_anything_else_is_no_duration(text):
+    with pytest.raises(BadParameter, match='invalid parameter "step"'):
+        duration_s("step", text)
+
+
+def test_a_limit_of_nothing_or_zero_is_none():
+    assert (limit(""), limit("0"), limit("7")) == (None, None, 7)
+    for text in ("-1", "x", "1.5", "9" * 30):
+        with pytest.raises(BadParameter):
+            limit(text)
