@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Protocol
 
+from experiments.testbeds.local.children import WorldError
 from experiments.testbeds.local.prometheus import PrometheusServer
 from experiments.testbeds.local.remote_write import RemoteWriter
 from experiments.testbeds.local.samples import Sample
@@ -94,8 +95,14 @@ class RealServer:
 
     def write(self, samples: Iterable[Sample]) -> None:
         """Send a batch."""
-        if self._up:
+        if not self._up:
+            return
+        try:
             self._writer.write(samples)
+        except WorldError:
+            # Taken away while the batch was on its way: lost, too. Gone by itself: the owner must know.
+            if self._up:
+                raise
 
     def cut(self) -> None:
         """Let nobody answer."""
