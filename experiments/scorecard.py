@@ -433,10 +433,10 @@ def _turn(before: StatusChanged | None, now: StatusChanged, release_hash: str) -
 def _blamed(
     run: RunChanged | None, measurements: Sequence[MeasurementLine], t0_s: float
 ) -> tuple[MeasurementLine, ...]:
-    """Return the last measurement of each metric that ended a run badly."""
+    """Return the last measurement of each metric whose phase became the run's own."""
     if run is None:
         return ()
-    names = [standing.metric for standing in run.metrics if standing.phase in _BAD_PHASES]
+    names = [standing.metric for standing in run.metrics if standing.phase == run.phase]
     until_s = run.t_s - t0_s
     found = []
     for name in names:
