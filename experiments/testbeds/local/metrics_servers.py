@@ -38,7 +38,6 @@ class EmbeddedServer:
     def __init__(self, now_s: Callable[[], float]) -> None:
         from promql.http import create_app
         from promql.serve import QueryServer
-
         from promql.storage.memory import MemoryStore
 
         self._store = MemoryStore()
