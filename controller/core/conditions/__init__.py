@@ -25,10 +25,11 @@ from controller.core.conditions.condition import (
 )
 from controller.core.conditions.errors import ConditionError, UnsupportedCondition
 from controller.core.conditions.flips import flip_phase, flip_value
-from controller.core.conditions.judging import Judgement, judge
+from controller.core.conditions.judging import PHASES, Judgement, judge, judge_runs
 from controller.core.conditions.thresholds import Threshold, fails_when, threshold_of
 
 __all__ = [
+    "PHASES",
     "Condition",
     "ConditionError",
     "Json",
@@ -42,6 +43,7 @@ __all__ = [
     "flip_phase",
     "flip_value",
     "judge",
+    "judge_runs",
     "result_from_json",
     "threshold_of",
 ]

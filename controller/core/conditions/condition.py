@@ -206,13 +206,20 @@ def _over_runs(root: tree.Node, kind: ResultKind) -> Evaluated | None:
         return None
 
 
-@lru_cache(maxsize=4096)
 def compile_condition(text: str) -> Condition:
     """Return the condition that a text is; ConditionError where it is none. Texts seen before are not read again."""
+    return _remembered(text) if len(text) <= _REMEMBERED_LENGTH_MAX else _compiled(text)
+
+
+def _compiled(text: str) -> Condition:
     try:
         return Condition(text)
     except RecursionError:
         raise UnsupportedCondition("a condition nested this deep on a stack this full") from None
+
+
+_REMEMBERED_LENGTH_MAX = 2_000
+_remembered = lru_cache(maxsize=1024)(_compiled)
 
 
 def evaluate(text: str, result: object, *, now_s: float | None = None) -> bool:

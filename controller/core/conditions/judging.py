@@ -13,8 +13,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
+
 from controller.core.conditions.condition import Condition, Json, compile_condition
 from controller.core.conditions.errors import ConditionError
+from controller.core.conditions.vectors import ERROR, FALSE, TRUE
 from controller.core.runs import AnalysisPhase
 
 
@@ -47,6 +51,44 @@ def judge(
             text = condition if isinstance(condition, str) else condition.text
             return Judgement(AnalysisPhase.ERROR, f"{name} is an error", _message(name, text, result, error))
     return _combined(*verdicts)
+
+
+def judge_runs(
+    success: Condition | None,
+    failure: Condition | None,
+    values: npt.ArrayLike,
+    *,
+    lengths: npt.ArrayLike | None = None,
+    now_s: float | None = None,
+) -> npt.NDArray[np.int8]:
+    """Return the phase of one measurement in each of many runs, as `judge` would one by one.
+
+    Args:
+        values: (runs, samples) floats for vectors, or (runs,) floats for scalars.
+        lengths: (runs,) how many samples each run's vector has; all of them unless given.
+    Returns:
+        (runs,) int8, positions in `PHASES`.
+    """
+    runs = len(np.asarray(values))
+    phases = np.full(runs, _CODE[AnalysisPhase.SUCCESSFUL], dtype=np.int8)
+    outcomes = [
+        None if condition is None else condition.evaluate_runs(values, lengths=lengths, now_s=now_s)
+        for condition in (success, failure)
+    ]
+    succeeds, fails = outcomes
+    if succeeds is not None:
+        otherwise = AnalysisPhase.FAILED if fails is None else AnalysisPhase.INCONCLUSIVE
+        phases[succeeds == FALSE] = _CODE[otherwise]
+    if fails is not None:
+        phases[fails == TRUE] = _CODE[AnalysisPhase.FAILED]
+    for outcome in outcomes:
+        if outcome is not None:
+            phases[outcome == ERROR] = _CODE[AnalysisPhase.ERROR]
+    return phases
+
+
+PHASES = (AnalysisPhase.SUCCESSFUL, AnalysisPhase.FAILED, AnalysisPhase.INCONCLUSIVE, AnalysisPhase.ERROR)
+_CODE = {phase: code for code, phase in enumerate(PHASES)}
 
 
 def _combined(succeeds: bool | None, fails: bool | None) -> Judgement:

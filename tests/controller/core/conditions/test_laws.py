@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from controller.core.conditions import ConditionError, compile_condition, judge
+from controller.core.conditions import PHASES, ConditionError, compile_condition, judge, judge_runs
 from controller.core.runs import AnalysisPhase
 
 NUMBERS = st.sampled_from(["0", "1", "0.01", "0.5", "2", "-1", "100"])
@@ -116,3 +116,22 @@ def test_any_text_of_the_language_s_characters_is_an_outcome_or_a_condition_erro
     text: str, result: list[float]
 ) -> None:
     assert outcome(text, result) in (-1, 0, 1)
+
+
+@settings(deadline=None)
+@given(
+    success=CONDITIONS | st.none(), failure=CONDITIONS | st.none(), results=st.lists(RESULTS, min_size=1, max_size=8)
+)
+def test_a_flock_is_judged_as_its_runs_are_one_by_one(
+    success: str | None, failure: str | None, results: list[list[float]]
+) -> None:
+    try:
+        compiled = [None if text is None else compile_condition(text) for text in (success, failure)]
+    except ConditionError:
+        return
+    lengths = np.array([len(result) for result in results])
+    values = np.full((len(results), int(lengths.max())), 0.3)
+    for row, result in zip(values, results, strict=True):
+        row[: len(result)] = result
+    phases = [PHASES[code] for code in judge_runs(*compiled, values, lengths=lengths)]
+    assert phases == [judge(success, failure, result).phase for result in results]
