@@ -129,7 +129,7 @@ class Scorecard:
 
     Attributes:
         detection_s: from the canary's first request to the decision to abort.
-        recovery_s: from that decision until the last request was sent to the canary; 0 if none was.
+        recovery_s: from that decision until the last request was sent to the canary; None if no user ever met it.
         weight_max: the largest share of the traffic that the router was told to give the release before the verdict.
         bad_share: bad requests over all requests since the deployment.
     """
@@ -206,9 +206,8 @@ def score(evidence: Evidence) -> Scorecard:
     first_s = float(met["sent_s"].min()) if len(met) else None
     aborted_s = said_by.t_s if said_by is not None and verdict is Verdict.ABORTED else None
     recovery_s = None
-    if aborted_s is not None:
-        last_s = float(met["sent_s"].max()) if len(met) else aborted_s
-        recovery_s = max(0.0, last_s - aborted_s)
+    if aborted_s is not None and len(met):
+        recovery_s = max(0.0, float(met["sent_s"].max()) - aborted_s)
     measurements = measurement_lines(evidence.events, t0_s)
     facts = _Facts(
         verdict=verdict,
@@ -363,8 +362,8 @@ def value_text(value: Any) -> str:
     if value is None:
         return "no answer"
     if isinstance(value, tuple):
-        return "[" + ", ".join(f"{sample:.4g}" for sample in value) + "]"
-    return f"{value:.4g}"
+        return "[" + ", ".join(value_text(sample) for sample in value) + "]"
+    return "NaN" if math.isnan(value) else f"{value:.4g}"
 
 
 def decision_lines(

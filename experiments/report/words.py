@@ -52,7 +52,9 @@ def role(revision: RevisionCount) -> str:
 
 def headline(card: Scorecard) -> str:
     """Return one sentence that says what became of the release."""
-    bad = f"{count(card.bad)} bad requests, {share(card.bad_share)} of all"
+    bad = (
+        f"{count(card.bad)} bad requests, {share(card.bad_share)} of all" if card.requests else "nobody asked anything"
+    )
     match card.verdict:
         case Verdict.ABORTED:
             when = "" if card.detection_s is None else f", {seconds(card.detection_s)} after its first request"
