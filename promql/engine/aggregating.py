@@ -28,6 +28,8 @@ def group_labels(labels: Labels, node: Aggregate) -> Labels:
 
 def groups_of(vector: Vector, node: Aggregate) -> dict[Labels, list[int]]:
     """Return the members of each group, groups in the order in which they are met."""
+    if not node.grouping and not node.without:
+        return {(): list(range(len(vector.labels)))}
     groups: dict[Labels, list[int]] = {}
     for index, labels in enumerate(vector.labels):
         groups.setdefault(group_labels(labels, node), []).append(index)

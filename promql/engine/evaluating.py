@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import assert_never, cast
 
@@ -14,10 +14,11 @@ from promql.engine.errors import ErrorKind, PromQLError
 from promql.engine.histograms import histogram_fraction, histogram_quantile
 from promql.engine.numbers import short_text
 from promql.engine.operators import between_scalars, between_vectors, with_scalar
-from promql.engine.ranges import KEEPS_NAME, RANGE_FUNCTIONS
+from promql.engine.ranges import EDGE_FUNCTIONS, KEEPS_NAME, RANGE_FUNCTIONS
 from promql.engine.reading import in_order, instant, windows_of
 from promql.engine.relabelling import label_join, label_replace
 from promql.engine.values import Evaluation, Value, Vector, anywhere, empty, merged, stacked
+from promql.engine.windows import Windows
 from promql.storage.blocks import Floats, Times
 from promql.storage.labels import METRIC_NAME, Labels, labels_of, unnamed, value_of
 from promql.syntax.tree import (
@@ -119,7 +120,7 @@ def bare(node: Expr) -> Expr:
 
 def _call(node: Call, steps_ms: Times, evaluation: Evaluation) -> Value:
     name = node.function
-    if name in RANGE_FUNCTIONS:
+    if name in RANGE_FUNCTIONS or name in EDGE_FUNCTIONS:
         return _range_call(node, steps_ms, evaluation)
     if name in ELEMENTWISE:
         vector = _vector(node.args[0], steps_ms, evaluation)
@@ -142,18 +143,25 @@ def _range_call(node: Call, steps_ms: Times, evaluation: Evaluation) -> Vector:
     scalars = [_scalar(arg, steps_ms, evaluation) for arg in arguments if arg is not ranged]
     if node.function == "quantile_over_time":
         _warn_of_quantile(scalars[0], arguments[0], evaluation)
-    function = RANGE_FUNCTIONS[node.function]
-    outcomes: list[Vector] = []
-    for windows in windows_of(ranged, steps_ms, evaluation, evaluate_node):
-        values, present = function(windows, scalars)
-        outcomes.append(Vector(list(windows.block.labels), values, np.broadcast_to(present, values.shape)))
-        evaluation.charge(values.size)
-    if not outcomes:
+    ranges = windows_of(ranged, steps_ms, evaluation, evaluate_node)
+    if not ranges:
         return empty(len(steps_ms))
-    vector = in_order(stacked(outcomes))
+    vector = in_order(_over_ranges(node.function, ranges, scalars, evaluation))
     if node.function in ("rate", "increase"):
         _inform_of_gauges(vector, ranged, evaluation)
     return vector if node.function in KEEPS_NAME else _unnamed(vector, evaluation)
+
+
+def _over_ranges(name: str, ranges: Sequence[Windows], scalars: list[Floats], evaluation: Evaluation) -> Vector:
+    if name in EDGE_FUNCTIONS:
+        values, present = EDGE_FUNCTIONS[name](ranges)
+        return Vector([labels for windows in ranges for labels in windows.block.labels], values, present)
+    outcomes: list[Vector] = []
+    for windows in ranges:
+        values, present = RANGE_FUNCTIONS[name](windows, scalars)
+        outcomes.append(Vector(list(windows.block.labels), values, np.broadcast_to(present, values.shape)))
+        evaluation.check()
+    return stacked(outcomes)
 
 
 def _inform_of_gauges(vector: Vector, ranged: Expr, evaluation: Evaluation) -> None:

@@ -20,6 +20,7 @@ from promql.syntax.tree import Expr
 _BUCKET = "le"
 _TOLERANCE = 1e-12
 _SMALLEST_NORMAL = 2.2250738585072014e-308
+_LARGEST = float(np.finfo(np.float64).max)
 _FLOAT = re.compile(r"[+-]?(inf(inity)?|nan|(\d+(_\d+)*\.?\d*|\.\d+)(e[+-]?\d+)?)", re.IGNORECASE)
 
 
@@ -73,9 +74,7 @@ def _nearly_equal(left: Floats, right: Floats) -> Bools:
     size = np.abs(left) + np.abs(right)
     gap = np.abs(left - right)
     tiny = (left == 0) | (right == 0) | (size < _SMALLEST_NORMAL)
-    near: Bools = np.where(
-        tiny, gap < _TOLERANCE * _SMALLEST_NORMAL, gap / np.minimum(size, np.finfo(float).max) < _TOLERANCE
-    )
+    near: Bools = np.where(tiny, gap < _TOLERANCE * _SMALLEST_NORMAL, gap / np.minimum(size, _LARGEST) < _TOLERANCE)
     near |= (left == right) | (np.isnan(left) & np.isnan(right))
     return near
 
@@ -85,8 +84,12 @@ def _rising(histogram: _Histogram) -> tuple[Floats, Bools]:
 
     Differences of rounding size are evened out silently.
     """
-    counts = histogram.counts.copy()
+    counts = histogram.counts
     shape = counts.shape[1:]
+    gaps = counts[1:] - counts[:-1]
+    if histogram.present.all() and ((gaps == 0) | (gaps >= _TOLERANCE * (counts[1:] + counts[:-1]))).all():
+        return counts, np.zeros(shape, dtype=np.bool_)
+    counts = counts.copy()
     previous: Floats = np.zeros(shape)
     met: Bools = np.zeros(shape, dtype=np.bool_)
     forced: Bools = np.zeros(shape, dtype=np.bool_)
@@ -154,6 +157,10 @@ def _quantile(q: Floats, histogram: _Histogram, counts: Floats) -> Floats:
     if math.isinf(histogram.bounds[-1]) and histogram.bounds[-1] > 0:
         endless, observations = histogram.present[-1], counts[-1]
         rank = sure * observations
+        if histogram.present.all():
+            inside = _inside_complete(rank, histogram.bounds, counts)
+            result = np.where((observations != 0) & (len(counts) > 1), inside, np.nan)
+            return _at_limits(q, result)
         found: Bools = np.zeros(shape, dtype=np.bool_)
         below, below_bound, number = np.zeros(shape), np.zeros(shape), np.zeros(shape)
         for bound, count, there in zip(histogram.bounds[:-1], counts[:-1], histogram.present[:-1], strict=True):
@@ -168,8 +175,31 @@ def _quantile(q: Floats, histogram: _Histogram, counts: Floats) -> Floats:
         # Beyond the highest finite bound nothing is known but that bound.
         result = np.where(~found, below_bound, result)
         result = np.where(endless & (number >= 1) & (observations != 0), result, np.nan)
+    return _at_limits(q, result)
+
+
+def _at_limits(q: Floats, result: Floats) -> Floats:
+    """Give quantiles outside of 0 to 1 their agreed values."""
     result = np.where(q < 0, -np.inf, np.where(q > 1, np.inf, result))
     return np.where(np.isnan(q), np.nan, result)
+
+
+def _inside_complete(rank: Floats, bounds: list[float], counts: Floats) -> Floats:
+    """Interpolate where no bucket is missing; what `_quantile` does bucket by bucket, in one go."""
+    if len(bounds) < 2:
+        return np.full(rank.shape, np.nan)
+    edges = np.array(bounds[:-1])
+    reached = counts[:-1] >= rank
+    bucket = np.argmax(reached, axis=0)
+    found = reached.any(axis=0)
+    end = edges[bucket]
+    first = bucket == 0
+    start = np.where(first, 0.0, edges[np.maximum(bucket - 1, 0)])
+    upto = np.take_along_axis(counts, bucket[None], axis=0)[0]
+    below: Floats = np.where(first, 0.0, np.take_along_axis(counts, np.maximum(bucket - 1, 0)[None], axis=0)[0])
+    inside: Floats = start + (end - start) * ((rank - below) / (upto - below))
+    inside = np.where(first & (end <= 0), end, inside)
+    return np.where(found, inside, edges[-1])
 
 
 def histogram_fraction(lower: Floats, upper: Floats, vector: Vector, node: Expr, evaluation: Evaluation) -> Vector:

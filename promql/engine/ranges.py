@@ -5,11 +5,12 @@ Each takes the windows of one block and returns (series, runs, steps) values and
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 import numpy as np
 
+from promql.engine.edges import edges_of
 from promql.engine.numbers import neumaier, quantile
 from promql.engine.windows import Windows
 from promql.storage.blocks import Bools, Floats
@@ -19,76 +20,47 @@ RangeFunction: TypeAlias = Callable[[Windows, list[Floats]], Outcome]
 """Windows and the scalar arguments, each (runs, steps), to an outcome."""
 
 
-def _reset_corrections(windows: Windows) -> Floats | float:
-    """Return what counters had reached when they were reset, summed over each window."""
-    resets = windows.block.reset_columns
-    if resets is not None and not windows.is_masked:
-        return _corrections_at(windows, resets)
-    total: Floats | float = 0.0
-    previous: Floats | None = None
-    seen: Bools | None = None
-    for points in windows.walk():
-        if previous is None or seen is None:
-            previous, seen = points.values, points.present
-            continue
-        lower = points.present & seen & (points.values < previous)
-        total = total + np.where(lower, previous, 0.0)
-        previous = np.where(points.present, points.values, previous)
-        seen = seen | points.present
-    return total
-
-
-def _corrections_at(windows: Windows, resets: np.typing.NDArray[np.int64]) -> Floats | float:
-    total: Floats | float = 0.0
-    inside = resets[(resets > windows.low.min(initial=0)) & (resets < windows.high.max(initial=0))]
-    for column in inside.tolist():
-        # The sample before the reset must be in the window as well.
-        held = (windows.low < column) & (column < windows.high)
-        if not held.any():
-            continue
-        pair = windows.block.values(np.array([column - 1, column], dtype=np.int64))
-        before, after = pair[..., :1], pair[..., 1:]
-        total = total + np.where((after < before) & held, before, 0.0)
-    return total
-
-
-def _extrapolated(windows: Windows, *, is_counter: bool, per_second: bool) -> Outcome:
+def _extrapolated(ranges: Sequence[Windows], *, is_counter: bool, per_second: bool) -> Outcome:
     """Stretch what was seen between the first and the last sample over the window, as far as that is plausible.
 
     Near an edge (within 1.1 mean intervals) the window is taken to be covered, else half an interval is added;
     a counter is not stretched back past the point where it would have been zero.
     """
-    first, last, counts = windows.first(), windows.last(), windows.counts
-    result = last.values - first.values
+    edges = edges_of(ranges, is_counter=is_counter)
+    start_ms, end_ms, range_s = ranges[0].start_ms, ranges[0].end_ms, ranges[0].range_s
+    result = edges.last - edges.first
     if is_counter:
-        result = result + _reset_corrections(windows)
-    to_start_s = (first.times_ms - windows.start_ms) / 1000
-    to_end_s = (windows.end_ms - last.times_ms) / 1000
-    sampled_s = (last.times_ms - first.times_ms) / 1000
-    mean_s = sampled_s / np.maximum(counts - 1, 1)
+        result = result + edges.lost
+    # Times come before values here: they are mostly the same in all runs, and then cost next to nothing.
+    to_start_s = (edges.first_ms - start_ms) / 1000
+    to_end_s = (end_ms - edges.last_ms) / 1000
+    sampled_s = (edges.last_ms - edges.first_ms) / 1000
+    mean_s = sampled_s / np.maximum(edges.counts - 1, 1)
     threshold_s = mean_s * 1.1
     to_start_s = np.where(to_start_s >= threshold_s, mean_s / 2, to_start_s)
     to_end_s = np.where(to_end_s >= threshold_s, mean_s / 2, to_end_s)
     if is_counter:
-        to_zero_s = sampled_s * (first.values / result)
-        grew = (result > 0) & (first.values >= 0)
-        to_start_s = np.where(grew & (to_zero_s < to_start_s), to_zero_s, to_start_s)
+        to_zero_s = sampled_s * (edges.first / result)
+        shorter = (to_zero_s < to_start_s) & (result > 0) & (edges.first >= 0)
+        if shorter.any():
+            to_start_s = np.where(shorter, to_zero_s, to_start_s)
     factor = (sampled_s + to_start_s + to_end_s) / sampled_s
     if per_second:
-        factor = factor / windows.range_s
-    return result * factor, windows.shaped(counts > 1)
+        factor = factor / range_s
+    values = result * factor
+    return values, np.broadcast_to(edges.counts > 1, values.shape)
 
 
-def rate(windows: Windows, _: list[Floats]) -> Outcome:
-    return _extrapolated(windows, is_counter=True, per_second=True)
+def rate(ranges: Sequence[Windows]) -> Outcome:
+    return _extrapolated(ranges, is_counter=True, per_second=True)
 
 
-def increase(windows: Windows, _: list[Floats]) -> Outcome:
-    return _extrapolated(windows, is_counter=True, per_second=False)
+def increase(ranges: Sequence[Windows]) -> Outcome:
+    return _extrapolated(ranges, is_counter=True, per_second=False)
 
 
-def delta(windows: Windows, _: list[Floats]) -> Outcome:
-    return _extrapolated(windows, is_counter=False, per_second=False)
+def delta(ranges: Sequence[Windows]) -> Outcome:
+    return _extrapolated(ranges, is_counter=False, per_second=False)
 
 
 def irate(windows: Windows, _: list[Floats]) -> Outcome:
@@ -278,9 +250,6 @@ def predict_linear(windows: Windows, scalars: list[Floats]) -> Outcome:
 RANGE_FUNCTIONS: dict[str, RangeFunction] = {
     function.__name__: function
     for function in (
-        rate,
-        increase,
-        delta,
         irate,
         idelta,
         first_over_time,
@@ -300,6 +269,13 @@ RANGE_FUNCTIONS: dict[str, RangeFunction] = {
         predict_linear,
     )
 }
+
+EDGE_FUNCTIONS: dict[str, Callable[[Sequence[Windows]], Outcome]] = {
+    "rate": rate,
+    "increase": increase,
+    "delta": delta,
+}
+"""These look at all blocks at once, and only at the edges of their windows."""
 
 KEEPS_NAME = frozenset(("first_over_time", "last_over_time"))
 """These act like an offset, so the metric is still that metric."""

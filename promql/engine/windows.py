@@ -157,6 +157,38 @@ class Windows:
         values, times_ms = self.at(previous)
         return Points(values=values, times_ms=times_ms, present=self.counts > 1)
 
+    def reset_losses(self) -> Floats:
+        """Return what counters had reached when they were reset, summed over each window."""
+        resets = self.block.reset_columns
+        if resets is not None and not self.is_masked:
+            return self.losses_at(resets)
+        total: Floats = np.zeros((1, 1, 1))
+        previous: Floats | None = None
+        seen: Bools | None = None
+        for points in self.walk():
+            if previous is None or seen is None:
+                previous, seen = points.values, points.present
+                continue
+            lower = points.present & seen & (points.values < previous)
+            total = total + np.where(lower, previous, 0.0)
+            previous = np.where(points.present, points.values, previous)
+            seen = seen | points.present
+        return total
+
+    def losses_at(self, resets: Indices) -> Floats:
+        """Return the same where it is known at which columns resets may be; no other column is read."""
+        total: Floats = np.zeros((1, 1, 1))
+        inside = resets[(resets > self.low.min(initial=0)) & (resets < self.high.max(initial=0))]
+        for column in inside.tolist():
+            # The sample before the reset must be in the window as well.
+            held = (self.low < column) & (column < self.high)
+            if not held.any():
+                continue
+            pair = self.block.values(np.array([column - 1, column], dtype=np.int64))
+            before, after = pair[..., :1], pair[..., 1:]
+            total = total + np.where((after < before) & held, before, 0.0)
+        return total
+
     def walk(self) -> Iterator[Points]:
         """Yield the first sample of every window, then the second, and so on; skipped ones are not present."""
         low, high = self._relative

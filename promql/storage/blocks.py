@@ -10,14 +10,18 @@ Arrays are (series, runs, samples). A plain store has one run.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from promql.storage.labels import Labels
+from promql.storage.selecting import matching
 from promql.syntax.tree import Matcher
+
+SELECTIONS_KEPT = 1_000
+"""How many selectors' series a store remembers."""
 
 Floats: TypeAlias = NDArray[np.float64]
 Bools: TypeAlias = NDArray[np.bool_]
@@ -68,6 +72,10 @@ class Block(Protocol):
         """Return (series, runs, samples) whether there is a sample, or None if there always is."""
         ...
 
+    def only(self, rows: Sequence[int]) -> Block:
+        """Return a block of some of the series; values of the others need never be made."""
+        ...
+
 
 class Store(Protocol):
     """Where an evaluation finds its series. `select` may be called from several threads at once."""
@@ -87,50 +95,30 @@ class ArrayBlock:
     labels: Sequence[Labels]
     times_ms: Times
     array: Floats
-    """(series, runs, samples)."""
+    """(series, runs, samples); reads are fastest if a sample's runs lie together in memory."""
     present: Bools | None = None
     reset_columns: NDArray[np.int64] | None = None
     has_stale: bool = False
 
     def values(self, columns: Columns) -> Floats:
-        selected: Floats = self.array[..., columns]
-        return selected
+        if isinstance(columns, slice):
+            part: Floats = self.array[..., columns]
+            return part
+        # Samples first: where that is how they lie in memory, whole planes are copied.
+        return np.moveaxis(np.moveaxis(self.array, -1, 0)[columns], 0, -1)
 
     def presence(self) -> Bools | None:
         return self.present
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RowsBlock:
-    """Some series of another block."""
-
-    block: Block
-    rows: NDArray[np.int64]
-
-    @property
-    def labels(self) -> Sequence[Labels]:
-        own = self.block.labels
-        return [own[row] for row in self.rows]
-
-    @property
-    def times_ms(self) -> Times:
-        return self.block.times_ms
-
-    @property
-    def reset_columns(self) -> NDArray[np.int64] | None:
-        return self.block.reset_columns
-
-    @property
-    def has_stale(self) -> bool:
-        return self.block.has_stale
-
-    def values(self, columns: Columns) -> Floats:
-        selected: Floats = self.block.values(columns)[self.rows]
-        return selected
-
-    def presence(self) -> Bools | None:
-        present = self.block.presence()
-        return None if present is None else present[self.rows]
+    def only(self, rows: Sequence[int]) -> ArrayBlock:
+        # Neighbours are a view; others are copied once, with the samples outermost as a view would have them.
+        first, last = rows[0], rows[-1] + 1
+        together = list(rows) == list(range(first, last))
+        index: slice | list[int] = slice(first, last) if together else list(rows)
+        array = np.moveaxis(np.moveaxis(self.array, -1, 0)[:, index], 0, -1)
+        present = None if self.present is None else self.present[index]
+        labels = [self.labels[row] for row in rows]
+        return replace(self, labels=labels, array=array, present=present)
 
 
 class BlockStore:
@@ -139,14 +127,23 @@ class BlockStore:
     def __init__(self, blocks: Sequence[Block], *, runs: int) -> None:
         self._blocks = tuple(blocks)
         self._runs = runs
+        self._selected: dict[tuple[Matcher, ...], Sequence[Block]] = {}
 
     @property
     def runs(self) -> int:
         return self._runs
 
     def select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> Sequence[Block]:
-        from promql.storage.selecting import matching
+        # The blocks never change, and the same few selectors are asked for again and again.
+        key = tuple(matchers)
+        found = self._selected.get(key)
+        if found is None:
+            found = self._find(key)
+            if len(self._selected) < SELECTIONS_KEPT:
+                self._selected[key] = found
+        return found
 
+    def _find(self, matchers: Sequence[Matcher]) -> Sequence[Block]:
         matches = matching(matchers)
         found: list[Block] = []
         for block in self._blocks:
@@ -154,5 +151,5 @@ class BlockStore:
             if len(rows) == len(block.labels):
                 found.append(block)
             elif rows:
-                found.append(RowsBlock(block=block, rows=np.array(rows, dtype=np.int64)))
+                found.append(block.only(rows))
         return found

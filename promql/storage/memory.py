@@ -11,14 +11,14 @@ import math
 import struct
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
 
-from promql.storage.blocks import STALE_BITS, Block, Columns, Floats, Times
+from promql.storage.blocks import SELECTIONS_KEPT, STALE_BITS, Block, Columns, Floats, Times
 from promql.storage.labels import METRIC_NAME, Labels, labels_of, value_of
 from promql.storage.selecting import matching
 from promql.syntax.tree import Matcher, MatchOp
@@ -137,6 +137,9 @@ class SlicesBlock:
     def presence(self) -> None:
         return None
 
+    def only(self, rows: Sequence[int]) -> SlicesBlock:
+        return SlicesBlock(slices=[self.slices[row] for row in rows])
+
 
 class MemoryStore:
     """Series in memory, one run, safe for one writer and many readers.
@@ -151,6 +154,7 @@ class MemoryStore:
         self._lock = threading.Lock()
         self._series: dict[Labels, _Column] = {}
         self._names: dict[str, list[_Column]] = {}
+        self._selected: dict[tuple[Matcher, ...], list[_Column]] = {}
         self._newest_ms: int | None = None
         self._outcomes: Counter[Appended] = Counter()
 
@@ -193,6 +197,7 @@ class MemoryStore:
         if column is None:
             column = _Column(labels)
             self._series[labels] = column
+            self._selected.clear()
             self._names.setdefault(value_of(labels, METRIC_NAME), []).append(column)
         if horizon_ms is not None and column.size == len(column.times_ms):
             column.forget_before(horizon_ms)
@@ -218,28 +223,24 @@ class MemoryStore:
             for labels in gone:
                 column = self._series.pop(labels)
                 self._names[value_of(labels, METRIC_NAME)].remove(column)
+            self._selected.clear()
             return len(gone)
 
     def select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> Sequence[Block]:
         """Return the matching series with a sample in the span, those with equal times together."""
-        matches = matching(matchers)
         with self._lock:
-            slices = self._slices(matchers, matches, start_ms, end_ms)
+            slices = self._slices(matchers, start_ms, end_ms)
         groups: dict[bytes, list[_Slice]] = {}
         for each in slices:
             groups.setdefault(each.times_ms.tobytes(), []).append(each)
         return [SlicesBlock(slices=group) for group in groups.values()]
 
-    def _slices(
-        self, matchers: Sequence[Matcher], matches: Callable[[Labels], bool], start_ms: int, end_ms: int
-    ) -> list[_Slice]:
+    def _slices(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[_Slice]:
         horizon_ms = self._horizon_ms()
         if horizon_ms is not None:
             start_ms = max(start_ms, horizon_ms)
         found = []
-        for column in self._candidates(matchers):
-            if not matches(column.labels):
-                continue
+        for column in self._matching(tuple(matchers)):
             times_ms = column.times_ms[column.start : column.size]
             low, high = times_ms.searchsorted((start_ms, end_ms + 1)).tolist()
             if low == high:
@@ -256,6 +257,16 @@ class MemoryStore:
             )
         return found
 
+    def _matching(self, matchers: tuple[Matcher, ...]) -> list[_Column]:
+        """Return the series that match, remembered until a series comes or goes."""
+        found = self._selected.get(matchers)
+        if found is None:
+            matches = matching(matchers)
+            found = [column for column in self._candidates(matchers) if matches(column.labels)]
+            if len(self._selected) < SELECTIONS_KEPT:
+                self._selected[matchers] = found
+        return found
+
     def _candidates(self, matchers: Sequence[Matcher]) -> Sequence[_Column]:
         for matcher in matchers:
             if matcher.name == METRIC_NAME and matcher.op is MatchOp.EQUAL and matcher.value:
@@ -269,6 +280,5 @@ class MemoryStore:
         limits = np.iinfo(np.int64)
         low = limits.min if start_ms is None else start_ms
         high = limits.max - 1 if end_ms is None else end_ms
-        matches = matching(matchers)
         with self._lock:
-            return sorted(each.labels for each in self._slices(matchers, matches, low, high))
+            return sorted(each.labels for each in self._slices(matchers, low, high))

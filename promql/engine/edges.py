@@ -1,0 +1,106 @@
+"""The first and last samples of every window of a range, over all blocks at once, for rate and its kin.
+
+Where a block says where its counters were reset and nothing is missing, only those columns are read that the
+edges and the resets need. Everything else goes through the windows' own, slower ways.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from promql.engine.windows import Windows
+from promql.storage.blocks import Floats, Times
+
+Counts = NDArray[np.int64]
+Number = TypeVar("Number", np.float64, np.int64)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edges:
+    """Each array is (series, runs or 1, steps).
+
+    Attributes:
+        first, last: values; first_ms, last_ms: their times.
+        counts: how many samples the window has.
+        lost: what counters had reached when they were reset inside the window, in all.
+    """
+
+    first: Floats
+    last: Floats
+    first_ms: Times
+    last_ms: Times
+    counts: Counts
+    lost: Floats
+
+
+@dataclass(slots=True)
+class _Part:
+    first: Floats
+    last: Floats
+    first_ms: Times
+    last_ms: Times
+    counts: Counts
+    lost: Floats | None
+
+
+def edges_of(ranges: Sequence[Windows], *, is_counter: bool) -> Edges:
+    """Return the edges of all windows of all blocks, series in the blocks' order."""
+    parts = [_part(windows, is_counter=is_counter) for windows in ranges]
+    sizes = [len(windows.block.labels) for windows in ranges]
+    lost = [part.lost for part in parts]
+    nothing = np.zeros((1, 1, 1))
+    return Edges(
+        first=_joined([part.first for part in parts], sizes),
+        last=_joined([part.last for part in parts], sizes),
+        first_ms=_joined([part.first_ms for part in parts], sizes),
+        last_ms=_joined([part.last_ms for part in parts], sizes),
+        counts=_joined([part.counts for part in parts], sizes),
+        lost=nothing if all(each is None for each in lost) else _joined(_filled(parts), sizes),
+    )
+
+
+def _filled(parts: Sequence[_Part]) -> list[Floats]:
+    return [np.zeros_like(part.first) if part.lost is None else part.lost for part in parts]
+
+
+def _joined(arrays: Sequence[NDArray[Number]], sizes: Sequence[int]) -> NDArray[Number]:
+    """Return arrays that are per step, or per series, run and step, as one (series, runs or 1, steps)."""
+    if len(arrays) == 1:
+        return arrays[0] if arrays[0].ndim == 3 else arrays[0][None, None, :]
+    if all(array.ndim == 1 for array in arrays):
+        per_block: NDArray[Number] = np.array(arrays)
+        return np.repeat(per_block, sizes, axis=0)[:, None, :]
+    runs = max(array.shape[1] if array.ndim == 3 else 1 for array in arrays)
+    steps = max(array.shape[-1] for array in arrays)
+    shaped = [np.broadcast_to(array, (size, runs, steps)) for array, size in zip(arrays, sizes, strict=True)]
+    whole: NDArray[Number] = np.concatenate(shaped)
+    return whole
+
+
+def _part(windows: Windows, *, is_counter: bool) -> _Part:
+    block = windows.block
+    resets = block.reset_columns if is_counter else None
+    if (is_counter and resets is None) or block.has_stale or block.presence() is not None:
+        first, last = windows.first(), windows.last()
+        lost = windows.reset_losses() if is_counter else None
+        return _Part(first.values, last.values, first.times_ms, last.times_ms, windows.counts, lost)
+    steps, samples = len(windows.low), len(block.times_ms)
+    columns = np.concatenate((windows.low, windows.high - 1))
+    if columns[0] < 0 or columns.min() < 0 or columns.max() >= samples:
+        columns = np.clip(columns, 0, max(samples - 1, 0))
+    values = block.values(columns)
+    times_ms = block.times_ms[columns]
+    lost = None if resets is None or not len(resets) else windows.losses_at(resets)
+    return _Part(
+        values[..., :steps],
+        values[..., steps:],
+        times_ms[:steps],
+        times_ms[steps:],
+        np.maximum(windows.high - windows.low, 0),
+        lost,
+    )
