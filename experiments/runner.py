@@ -34,7 +34,7 @@ class Options:
         speed: policy seconds in a second of the wall.
         seed: chance, everywhere: arrivals, errors, latencies.
         prometheus: a Prometheus binary to use instead of the embedded query server.
-        keep: the folder of each rehearsal (logs, records) is kept.
+        keep: the folder of each rehearsal (logs, records) is kept, and moves into the report's.
     """
 
     speed: float = 20.0
@@ -85,6 +85,7 @@ def rehearse(game_day: GameDay, policy: str, options: Options, *, watch: Watch |
             events=tuple(rehearsal.events),
             journal=journal,
             load=rehearsal.load_summary(),
+            folder=folder if options.keep else None,
         )
 
 

@@ -32,6 +32,7 @@ class Rehearsed:
     Attributes:
         journal: Chaos Toolkit's own record of the experiment.
         load: the load generator's own summary: figures by revision and its verdict on itself.
+        folder: logs and records, where they are to be kept; they move into the report's folder.
     """
 
     card: Scorecard
@@ -39,6 +40,7 @@ class Rehearsed:
     events: tuple[Event, ...]
     journal: dict[str, Any]
     load: dict[str, Any] = field(default_factory=dict)
+    folder: Path | None = None
 
 
 class ReportError(RuntimeError):
@@ -80,6 +82,8 @@ def _fill(draft: Path, rehearsed: Sequence[Rehearsed], description: str) -> None
         (draft / f"load-{one.card.policy}.json").write_text(_json(one.load), encoding="utf-8")
         lines = (json.dumps(plain(event_as_json(event))) for event in one.events)
         (draft / f"events-{one.card.policy}.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        if one.folder is not None:
+            shutil.move(one.folder, draft / f"rehearsal-{one.card.policy}")
     html = page([one.card for one in rehearsed], description=description, picture=svg.decode("utf-8"))
     (draft / "report.html").write_text(html, encoding="utf-8")
 

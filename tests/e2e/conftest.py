@@ -17,6 +17,12 @@ Rehearse = Callable[[str, str], Rehearsed]
 
 
 @pytest.fixture(scope="session")
+def speed() -> float:
+    """The speed at which everything here is rehearsed; 30 unless GAMEBIRD_E2E_SPEED says otherwise."""
+    return SPEED
+
+
+@pytest.fixture(scope="session")
 def game_days(root: Path) -> Path:
     """The example's game days."""
     return root / "examples" / "orders-api" / "gamedays"

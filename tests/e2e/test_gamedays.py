@@ -6,12 +6,15 @@ Each rehearsal is run once in a session and looked at from several sides.
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from experiments.events import Deployed, PodsChanged, StatusChanged, WeightSet
+from experiments.gameday_files import load_game_day
 from experiments.report.writing import Rehearsed
-from experiments.scorecard import UNDER_TEST
+from experiments.runner import Options, rehearse
+from experiments.scorecard import UNDER_TEST, Scorecard
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
 
@@ -137,3 +140,21 @@ def test_chaos_toolkit_kept_its_journal_of_the_whole_experiment(rehearsed: Rehea
     assert [run["status"] for run in journal["run"]] == ["succeeded"] * 3
     assert journal["steady_states"]["before"]["steady_state_met"]
     assert journal["rollbacks"][0]["status"] == "succeeded"
+
+
+@pytest.mark.needs_prometheus
+@pytest.mark.parametrize("drill", ["errors-5pct", "guard-total-failure", "no-traffic"])
+def test_a_real_prometheus_gives_the_verdict_that_the_embedded_server_gives(
+    rehearsed: Rehearse, game_days: Path, prometheus_binary: Path, speed: float, drill: str
+) -> None:
+    embedded = rehearsed(drill, "corrected").card
+    game_day = load_game_day(game_days / f"{drill}.yaml")
+    real = rehearse(game_day, "corrected", Options(speed=speed, prometheus=prometheus_binary)).card
+    assert real.verdict is embedded.verdict
+    assert real.weight_max == embedded.weight_max
+    assert real.provenance.metrics_server.startswith("Prometheus 3")
+
+    def phases(card: Scorecard) -> list[tuple[str, str]]:
+        return sorted((line.metric, line.phase) for line in card.measurements)
+
+    assert phases(real) == phases(embedded)
