@@ -7,6 +7,8 @@ does not depend on data, it is raised as `PromQLError`.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
 from promql.engine.errors import ErrorKind, PromQLError
@@ -15,7 +17,7 @@ from promql.engine.reading import windows_of
 from promql.engine.results import Annotations, RangeResult, Result, ResultType, SeriesSamples
 from promql.engine.values import Evaluation, Limits, Settings, Value, Vector, widen
 from promql.storage.blocks import Store
-from promql.syntax import Expr, PromQLSyntaxError, parse, to_text
+from promql.syntax import Expr, PromQLSyntaxError, parse
 from promql.syntax.functions import ValueType
 from promql.syntax.tree import MatrixSelector, Subquery, value_type
 
@@ -36,9 +38,9 @@ def evaluate(
     Raises:
         PromQLError: there is no answer in any run.
     """
-    expr, text = _parsed(query)
+    expr = _parsed(query)
     at_ms = _milliseconds(at_s)
-    evaluation = Evaluation(store, text, at_ms, at_ms, limits or Limits(), settings or Settings())
+    evaluation = Evaluation(store, query, at_ms, at_ms, limits or Limits(), settings or Settings())
     steps_ms = np.array([at_ms], dtype=np.int64)
     with np.errstate(all="ignore"):
         if value_type(expr) is ValueType.MATRIX:
@@ -61,7 +63,7 @@ def evaluate_range(
     Raises:
         PromQLError: there is no answer in any run, or the range is no range.
     """
-    expr, text = _parsed(query)
+    expr = _parsed(query)
     if value_type(expr) not in (ValueType.VECTOR, ValueType.SCALAR):
         found = {ValueType.MATRIX: "range vector", ValueType.STRING: "string"}[value_type(expr)]
         raise PromQLError(
@@ -81,17 +83,23 @@ def evaluate_range(
             "exceeded maximum resolution of 11,000 points per timeseries. "
             "Try decreasing the query resolution (?step=XX)",
         )
-    evaluation = Evaluation(store, text, start_ms, end_ms, limits or Limits(), settings or Settings())
+    evaluation = Evaluation(store, query, start_ms, end_ms, limits or Limits(), settings or Settings())
     steps_ms = np.arange(start_ms, end_ms + 1, step_ms, dtype=np.int64)
     with np.errstate(all="ignore"):
         return _range_result(evaluate_node(expr, steps_ms, evaluation), steps_ms, evaluation)
 
 
-def _parsed(query: Expr | str) -> tuple[Expr, str]:
+@lru_cache(maxsize=1024)
+def _read(text: str) -> Expr:
+    # A policy asks the same few questions again and again.
+    return parse(text)
+
+
+def _parsed(query: Expr | str) -> Expr:
     if not isinstance(query, str):
-        return query, to_text(query)
+        return query
     try:
-        return parse(query), query
+        return _read(query)
     except PromQLSyntaxError as error:
         raise PromQLError(ErrorKind.BAD_DATA, f'invalid parameter "query": {error}') from error
 

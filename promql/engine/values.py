@@ -18,7 +18,7 @@ import numpy as np
 from promql.engine.errors import ErrorKind, PromQLError
 from promql.storage.blocks import Bools, Floats, Store
 from promql.storage.labels import Labels
-from promql.syntax.tree import Expr
+from promql.syntax import Expr, to_text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +69,7 @@ class Evaluation:
     """One evaluation: what it reads, its limits, and what it has to say beside the result."""
 
     store: Store
-    text: str
+    query: Expr | str
     start_ms: int
     end_ms: int
     limits: Limits
@@ -123,7 +123,9 @@ class Evaluation:
 
     def place(self, node: Expr) -> str:
         """Return line and column of a node, counted from 1."""
-        before = self.text[: node.span.start]
+        # A tree that was built by hand has no text of its own, and no places in it.
+        text = self.query if isinstance(self.query, str) else to_text(self.query)
+        before = text[: node.span.start]
         return f"{before.count(chr(10)) + 1}:{node.span.start - before.rfind(chr(10))}"
 
 

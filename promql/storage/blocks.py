@@ -105,7 +105,7 @@ class ArrayBlock:
             part: Floats = self.array[..., columns]
             return part
         # Samples first: where that is how they lie in memory, whole planes are copied.
-        return np.moveaxis(np.moveaxis(self.array, -1, 0)[columns], 0, -1)
+        return self.array.transpose(2, 0, 1)[columns].transpose(1, 2, 0)
 
     def presence(self) -> Bools | None:
         return self.present

@@ -7,6 +7,7 @@ prints series stands on this; it knows nothing of samples.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from functools import lru_cache
 from typing import TypeAlias
 
 Labels: TypeAlias = tuple[tuple[str, str], ...]
@@ -39,6 +40,7 @@ def only(labels: Labels, names: Collection[str]) -> Labels:
     return tuple(pair for pair in labels if pair[0] in names)
 
 
+@lru_cache(maxsize=65_536)
 def unnamed(labels: Labels) -> Labels:
     """Return the labels without the metric name and what belongs to it."""
     return without(labels, NAME_LABELS)
