@@ -13,10 +13,11 @@ from math import isinf, isnan
 import re2
 
 from controller.core.conditions import loops, operations, tree
+from controller.core.conditions.arithmetic import as_floating, as_int, must_be_float
 from controller.core.conditions.certainty import Certainty, Sure
 from controller.core.conditions.errors import ConditionError, UnsupportedCondition
 from controller.core.conditions.frames import Frame
-from controller.core.conditions.functions import FUNCTIONS, as_floating, as_int, must_be_float
+from controller.core.conditions.functions import FUNCTIONS
 from controller.core.conditions.natures import FLOATS, Nature
 from controller.core.conditions.numbers import divide, wrapped
 from controller.core.conditions.objects import Ints, is_nil, type_name

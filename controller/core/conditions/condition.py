@@ -92,20 +92,19 @@ class Condition:
                 bool or a dict for a web answer; a list of other things, or `Json`, is a web answer's list.
             now_s: seconds since 1970 for conditions that call now().
         """
-        kind, value = kind_of(result)
-        program = self._programs.get(kind) or self._compiled(kind)
-        if program.direct is not None:
-            try:
-                return program.direct(value)  # type: ignore[return-value]
-            except IndexError:
-                pass  # a sample that is not there: the long way knows what that means
-        if program.run is None:
-            raise program.error or AssertionError("a program neither runs nor has an error")
-        frame = Frame(value, None if now_s is None else round(now_s * 1e9))
         try:
-            outcome = program.run(frame)
+            kind, value = kind_of(result)
+            program = self._programs.get(kind) or self._compiled(kind)
+            if program.direct is not None:
+                try:
+                    return program.direct(value)  # type: ignore[return-value]
+                except IndexError:
+                    pass  # a sample that is not there: the long way knows what that means
+            if program.run is None:
+                raise program.error or AssertionError("a program neither runs nor has an error")
+            outcome = program.run(Frame(value, None if now_s is None else round(now_s * 1e9)))
         except RecursionError:
-            raise UnsupportedCondition("a condition nested this deep on a stack this full") from None
+            raise UnsupportedCondition("a condition or a result nested this deep on a stack this full") from None
         if outcome is True or outcome is False:
             return outcome
         raise ConditionError(f"expected bool, but got {type_name(outcome)}")

@@ -221,3 +221,12 @@ def test_the_positions_that_a_condition_looks_at_are_known() -> None:
     assert compile_condition("result[0] < 1 && result[-1] > 0 && len(result) > 1").reads == (-1, 0)
     assert compile_condition("all(result, # < 1)").reads is None
     assert compile_condition("len(result) == 0").reads == ()
+
+
+def test_deeply_nested_values_are_an_error_and_not_a_crash() -> None:
+    nested: object = 1.0
+    for _ in range(100_000):
+        nested = [nested]
+    for result in (Json(nested), [0.1]):
+        with pytest.raises(ConditionError):
+            evaluate("max(reduce(1..90000, [#acc], result)) == 1", result)
