@@ -1,8 +1,8 @@
 """Child processes that never outlive their parent, and the ports and logs that go with them.
 
 On Linux the kernel itself ends a child when the thread that started it is gone (PR_SET_PDEATHSIG is bound to the
-thread, so children are started from one thread that lives as long as the process). A world killed with SIGKILL leaves
-nothing behind.
+thread, so children are started from one thread that lives as long as the process). Elsewhere a small process of ours
+stands between (`leash`), which sees the parent's end of a pipe close. A world killed by SIGKILL leaves nothing behind.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import os
 import queue
+import shutil
 import signal
 import socket
 import subprocess
@@ -21,6 +22,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 TAIL_LINES = 12
+KERNEL_ENDS_ORPHANS = sys.platform == "linux"
+_LEASH = Path(__file__).with_name("leash.py")
 _PR_SET_PDEATHSIG = 1
 
 
@@ -62,8 +65,13 @@ class Child:
         try:
             self.process.wait(within_s)
         except subprocess.TimeoutExpired:
-            self.process.kill()
+            if self.process.stdin is None:
+                self.process.kill()
+            else:
+                self.process.stdin.close()  # on a leash: the leash ends the program, and then itself
             self.process.wait()
+        if self.process.stdin is not None:
+            self.process.stdin.close()
 
 
 def start_child(command: Sequence[str], *, log: Path, name: str, environment: Mapping[str, str] | None = None) -> Child:
@@ -79,26 +87,34 @@ def start_child(command: Sequence[str], *, log: Path, name: str, environment: Ma
 
 
 def _start(command: list[str], log: Path, name: str, environment: Mapping[str, str] | None) -> Child:
+    leashed = not KERNEL_ENDS_ORPHANS
+    if leashed:
+        if shutil.which(command[0]) is None:  # the leash itself would start, and only its log would say why not
+            raise FileNotFoundError(f"there is no program {command[0]!r}")
+        command = [sys.executable, "-S", "-E", str(_LEASH), *command]
+    parent = os.getpid()
+
+    def end_with_parent() -> None:
+        if _LIBC is not None:
+            _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        if os.getppid() != parent:  # it ended before the kernel was told
+            os._exit(1)
+
     with log.open("ab") as out:
         process = subprocess.Popen(
             command,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE if leashed else subprocess.DEVNULL,
             stdout=out,
             stderr=subprocess.STDOUT,
             env=None if environment is None else dict(environment),
             # A session of its own: Ctrl-C reaches the parent alone, which then ends its children in order.
             start_new_session=True,
-            preexec_fn=_end_with_parent if sys.platform == "linux" else None,
+            preexec_fn=None if leashed else end_with_parent,
         )
     return Child(name=name, process=process, log=log)
 
 
 _LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
-
-
-def _end_with_parent() -> None:
-    if _LIBC is not None:
-        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
 class _Starter:

@@ -26,6 +26,20 @@ from experiments.testbeds.local.children import Child, WorldError, free_port, st
 ACKNOWLEDGED_WITHIN_S = 5.0
 SIDES = ("stable", "canary")
 _KIND = "type.googleapis.com/envoy.extensions.filters"
+# A request that no pod has taken yet goes to another pod of the same side, as it does behind ingress-nginx and others.
+_RETRIES = {
+    "retry_on": "connect-failure",
+    "num_retries": 2,
+    "retry_host_predicate": [
+        {
+            "name": "envoy.retry_host_predicates.previous_hosts",
+            "typed_config": {
+                "@type": "type.googleapis.com/envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate"
+            },
+        }
+    ],
+    "host_selection_retry_max_attempts": 3,
+}
 WEIGHTS_TOTAL = 10_000  # hundredths of a percent, so that a weight of 0.25 % is exact
 
 
@@ -281,7 +295,7 @@ def _routes(split: Split, version: int) -> dict[str, Any]:
     clusters = [_weighted(side, weights[side], split) for side in SIDES]
     route = {
         "match": {"prefix": "/"},
-        "route": {"weighted_clusters": {"clusters": clusters}, "timeout": "30s"},
+        "route": {"weighted_clusters": {"clusters": clusters}, "timeout": "30s", "retry_policy": _RETRIES},
     }
     resource = {
         "@type": "type.googleapis.com/envoy.config.route.v3.RouteConfiguration",

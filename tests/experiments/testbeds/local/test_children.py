@@ -10,14 +10,18 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
 
+from experiments.testbeds.local import children
 from experiments.testbeds.local.children import WorldError, start_child, tail_of
 
 PARENT = """
 import sys, time
 from pathlib import Path
+from experiments.testbeds.local import children
 from experiments.testbeds.local.children import start_child
+children.KERNEL_ENDS_ORPHANS = sys.argv[2] == "kernel"
 child = start_child([sys.executable, "-c", "import time; time.sleep(600)"], log=Path(sys.argv[1]), name="sleeper")
 print(child.pid, flush=True)
 time.sleep(600)
@@ -34,18 +38,40 @@ def is_running(pid: int) -> bool:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize("by", ["kernel", "leash"])
 def test_a_child_ends_with_its_parent_even_when_that_is_killed(
-    tmp_path: Path, wait: Callable[..., None], how: signal.Signals
+    tmp_path: Path, wait: Callable[..., None], how: signal.Signals, by: str
 ) -> None:
     with subprocess.Popen(
-        [sys.executable, "-c", PARENT, str(tmp_path / "log")], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", PARENT, str(tmp_path / "log"), by], stdout=subprocess.PIPE, text=True
     ) as parent:
         assert parent.stdout is not None
         child = int(parent.stdout.readline())
-        assert is_running(child)
+        family = [child]
+        if by == "leash":
+            wait(lambda: psutil.Process(child).children(), "the program on its leash")
+            family += [one.pid for one in psutil.Process(child).children()]
+        assert all(is_running(pid) for pid in family)
         os.kill(parent.pid, how)
         parent.wait(10)
-    wait(lambda: not is_running(child), "the child's end", within_s=5)
+    wait(lambda: not any(is_running(pid) for pid in family), "the end of all", within_s=5)
+
+
+def test_a_program_on_a_leash_ends_with_its_own_code_and_its_own_signal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(children, "KERNEL_ENDS_ORPHANS", False)
+    own = start_child([sys.executable, "-c", "raise SystemExit(7)"], log=tmp_path / "own", name="own")
+    own.process.wait(10)
+    own.stop(within_s=1)
+    assert own.returncode == 7
+    shot = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
+    other = start_child([sys.executable, "-c", shot], log=tmp_path / "shot", name="shot")
+    other.process.wait(10)
+    other.stop(within_s=1)
+    assert other.returncode == -signal.SIGKILL
+    with pytest.raises(WorldError, match="no-such-program"):
+        start_child(["no-such-program"], log=tmp_path / "none", name="none")
 
 
 def test_a_child_outlives_the_thread_that_asked_for_it(tmp_path: Path) -> None:
@@ -62,7 +88,11 @@ def test_a_child_outlives_the_thread_that_asked_for_it(tmp_path: Path) -> None:
     started[0].stop(within_s=2)
 
 
-def test_a_child_that_ignores_the_request_to_end_is_ended(tmp_path: Path, wait: Callable[..., None]) -> None:
+@pytest.mark.parametrize("leashed", [False, True])
+def test_a_child_that_ignores_the_request_to_end_is_ended(
+    tmp_path: Path, wait: Callable[..., None], monkeypatch: pytest.MonkeyPatch, leashed: bool
+) -> None:
+    monkeypatch.setattr(children, "KERNEL_ENDS_ORPHANS", not leashed)
     stubborn = (
         "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('here', flush=True); time.sleep(600)"
     )

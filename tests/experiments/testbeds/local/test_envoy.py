@@ -40,6 +40,8 @@ class Upstream(ThreadingHTTPServer):
         return int(self.server_address[1])
 
     def close(self) -> None:
+        if self.fileno() == -1:
+            return  # closed by a test
         self.shutdown()
         self._thread.join()
         self.server_close()
@@ -145,6 +147,14 @@ def test_a_request_in_flight_is_answered_by_a_pod_that_was_taken_out_meanwhile(
     envoy.apply(replace(split, canary=100, endpoints={**split.endpoints, "canary": (upstreams[2].port,)}))
     asked.join(5.0)
     assert [(answer.status_code, answer.text) for answer in answers] == [(200, str(upstreams[1].port))]
+
+
+def test_a_pod_that_takes_no_connection_costs_no_request_while_another_does(
+    envoy: Envoy, user: httpx.Client, split: Split, upstreams: list[Upstream]
+) -> None:
+    envoy.apply(replace(split, canary=100))
+    upstreams[1].close()
+    assert Counter(user.get("/").status_code for _ in range(40)) == {200: 40}
 
 
 def test_a_side_without_pods_answers_503_in_its_revisions_name(envoy: Envoy, user: httpx.Client, split: Split) -> None:
