@@ -101,7 +101,8 @@ class Condition:
                 except IndexError:
                     pass  # a sample that is not there: the long way knows what that means
             if program.run is None:
-                raise program.error or AssertionError("a program neither runs nor has an error")
+                assert program.error is not None
+                raise program.error.again()
             outcome = program.run(Frame(value, None if now_s is None else round(now_s * 1e9)))
         except RecursionError:
             raise UnsupportedCondition("a condition or a result nested this deep on a stack this full") from None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 
 class ConditionError(Exception):
     """A condition that Argo Rollouts would call an error, at compile time or for one result.
@@ -13,6 +15,12 @@ class ConditionError(Exception):
         super().__init__(message)
         self.message = message
         self.column = column
+
+    def again(self) -> Self:
+        """Return an equal error to raise: an error that is kept and raised itself would gather tracebacks for ever."""
+        fresh = type(self).__new__(type(self), self.message)
+        fresh.message, fresh.column = self.message, self.column
+        return fresh
 
 
 class UnsupportedCondition(ConditionError):
