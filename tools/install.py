@@ -52,7 +52,8 @@ def main() -> None:
         venv.create(asked.venv, with_pip=True, clear=True)
     lines = asked.lock.read_text(encoding="utf-8").splitlines()
     total = sum(1 for line in lines if line and not line.startswith(("#", " ", "-")))
-    pip_install(python, ["-r", str(asked.lock)], label=f"installing {total} pinned packages", total=total)
+    # The lock is the whole environment, so there is nothing for pip to resolve.
+    pip_install(python, ["--no-deps", "-r", str(asked.lock)], label=f"installing {total} pinned packages", total=total)
     pip_install(python, ["--no-deps", "--no-build-isolation", "-e", "."], label="installing gamebird", total=1)
     asked.stamp.touch()
     print(f"installed in {time.monotonic() - started:.0f} s", flush=True)
