@@ -21,11 +21,12 @@ import numpy as np
 import numpy.typing as npt
 
 from controller.core.conditions import Threshold
-from controller.core.evidence.binomial import critical_counts, tail_at_least
+from controller.core.evidence.binomial import Counts, critical_counts, tail_at_least
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
+_TABLE_MAX, _TABLE_STEP = 4096, 256  # requests: beyond, a table costs more than the tails that are needed
 _SLACK = 1e-9  # relative: undoes the rounding of value · n, far below one request
 
 
@@ -102,9 +103,18 @@ def conclusive_runs(
     n = np.ceil(requests[below] * (1.0 - _SLACK)).astype(np.int64)
     slow = None if slow_requests is None else slow_requests[below]
     k = _bad_counts(shape, fails_when, values[below], requests[below], slow)
-    critical = critical_counts(allowed, odds, ceil(requests_min))
-    found[below] = (k > 0) & (np.minimum(k, n) >= critical[n])
+    found[below] = (k > 0) & _is_unlikely(np.minimum(k, n), n, allowed, odds)
     return found
+
+
+def _is_unlikely(k: Counts, n: Counts, p: float, odds: float) -> Bools:
+    """Return where P(X >= k | n, p) <= odds: from a table for the counts that floors have, else one by one."""
+    if n.max(initial=0) <= _TABLE_MAX:
+        return np.asarray(k >= critical_counts(p, odds, _TABLE_STEP * ceil(n.max(initial=1) / _TABLE_STEP))[n])
+    unlikely = np.zeros(k.shape, dtype=np.bool_)
+    for at in np.flatnonzero(k > n * p):
+        unlikely[at] = tail_at_least(int(k[at]), int(n[at]), p) <= odds
+    return unlikely
 
 
 def _allowed_probability(shape: Shape, fails_when: Threshold) -> float | None:

@@ -321,3 +321,18 @@ def test_a_floor_is_a_number_of_requests(wrong: float) -> None:
         Floor(requests_min=wrong)
     with pytest.raises(ValueError, match="it needs a probability"):
         Floor(requests_min=1, odds=1.5)
+
+
+@settings(deadline=None, max_examples=25)
+@given(rows=st.lists(st.tuples(RATIOS, st.floats(0, 50_000)), min_size=1, max_size=10))
+def test_a_flock_behind_a_floor_of_many_thousands_is_weighed_the_same_way(rows: list[tuple[float, float]]) -> None:
+    values, requests = np.array(rows).T
+    guard = floor(100_000)
+    failed = values >= 0.05
+    together = weigh_runs(failed=failed, values=values, requests=requests, floor=guard)
+    for value, count, fails, conclusive in zip(
+        values.tolist(), requests.tolist(), failed, together.conclusive, strict=True
+    ):
+        phase = Phase.FAILED if fails else Phase.SUCCESSFUL
+        alone = weigh(phase=phase, result=(value,), requests=count, floor=guard, rules=STRICT)
+        assert alone.conclusive == bool(conclusive)
