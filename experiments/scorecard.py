@@ -129,7 +129,8 @@ class Scorecard:
 
     Attributes:
         detection_s: from the canary's first request to the decision to abort.
-        recovery_s: from that decision until the last request was sent to the canary; None if no user ever met it.
+        recovery_s: from that decision until the router sends nobody to the canary and the last request was sent to it,
+            whichever is later; None if no user ever met it.
         weight_max: the largest share of the traffic that the router was told to give the release before the verdict.
         bad_share: bad requests over all requests since the deployment.
     """
@@ -207,7 +208,7 @@ def score(evidence: Evidence) -> Scorecard:
     aborted_s = said_by.t_s if said_by is not None and verdict is Verdict.ABORTED else None
     recovery_s = None
     if aborted_s is not None and len(met):
-        recovery_s = max(0.0, float(met["sent_s"].max()) - aborted_s)
+        recovery_s = max(0.0, float(met["sent_s"].max()) - aborted_s, _closed_s(evidence.events, aborted_s) - aborted_s)
     measurements = measurement_lines(evidence.events, t0_s)
     facts = _Facts(
         verdict=verdict,
@@ -328,6 +329,12 @@ def _weight_max(events: Sequence[Event], from_s: float, release_hash: str, until
             elif event.canary_hash == release_hash:
                 highest = max(highest, event.percent)
     return highest
+
+
+def _closed_s(events: Sequence[Event], aborted_s: float) -> float:
+    """Return when the router first acknowledged that it sends nobody to the canary, from the abort on."""
+    closed = (event.t_s for event in events if isinstance(event, WeightSet) and event.percent == 0)
+    return next((t_s for t_s in closed if t_s >= aborted_s), aborted_s)
 
 
 def measurement_lines(events: Sequence[Event], t0_s: float) -> tuple[MeasurementLine, ...]:

@@ -28,6 +28,14 @@ def test_recovery_runs_from_the_decision_to_the_last_request_that_met_the_canary
     assert card.recovery_wall_s == pytest.approx(0.05)
 
 
+def test_recovery_waits_for_the_router_where_no_user_happened_to_ask_meanwhile(
+    evidence_of: Make, requests: pd.DataFrame
+) -> None:
+    quiet = requests[(requests["revision"] == "aaa111") | (requests["sent_s"] < 1190.0)]
+    # Nobody met the canary after 1190 s, but until the router acknowledged at 1200.5 s somebody could have.
+    assert score(evidence_of(requests=quiet)).recovery_s == pytest.approx(0.5)
+
+
 def test_bad_requests_are_counted_by_revision_and_as_a_share_of_all_since_the_deployment(evidence_of: Make) -> None:
     card = score(evidence_of())
     # The canary gets one request at each whole second from 1100 to 1201: 102. Those at an even number of seconds
