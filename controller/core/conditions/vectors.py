@@ -20,6 +20,7 @@ import numpy.typing as npt
 from controller.core.conditions import tree
 from controller.core.conditions.certainty import Certainty, Sure
 from controller.core.conditions.natures import FLOATS, Nature
+from controller.core.conditions.numbers import INT_MIN
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -49,6 +50,7 @@ class Runs(NamedTuple):
 
 
 _NEVER: Bools = np.zeros((), dtype=np.bool_)
+_ALWAYS: Bools = np.ones((), dtype=np.bool_)
 Evaluated = Callable[[Runs, "Part | None"], Part]
 
 
@@ -184,14 +186,18 @@ class _Maker:
     def _call(self, name: str, arguments: list[tree.Node]) -> Evaluated:
         if name == "isNil":
             return self._is_nil(arguments[0])
-        if name not in ("isNaN", "isInf", "asFloat"):
+        if name not in ("isNaN", "isInf", "asFloat", "asInt"):
             raise NotVectorized
+        if name in ("asFloat", "asInt") and self.certainty.is_vector(arguments[0]):
+            return lambda runs, item: Part(np.zeros((), dtype=np.int64), _ALWAYS)  # a whole vector is no number
         argument = self._sure(arguments[0], Sure.FLOAT, strictly=True)
         match name:
             case "isNaN":
                 return lambda runs, item: _with(argument(runs, item), np.isnan)
             case "isInf":
                 return lambda runs, item: _with(argument(runs, item), np.isinf)
+            case "asInt":
+                return lambda runs, item: _with(argument(runs, item), _as_ints)
         return argument
 
     def _is_nil(self, argument: tree.Node) -> Evaluated:
@@ -313,6 +319,12 @@ def _count(body: Evaluated, threshold: int | None) -> Evaluated:
         return Part(found, wrong)
 
     return loop
+
+
+def _as_ints(values: Floats) -> Ints:
+    """Return floats without their fractions; what does not fit becomes the smallest integer."""
+    fits = (values >= -(2.0**63)) & (values < 2.0**63)
+    return np.where(fits, np.where(fits, values, 0.0).astype(np.int64), INT_MIN)
 
 
 # -- of the whole result
