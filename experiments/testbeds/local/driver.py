@@ -17,8 +17,12 @@ from controller.core.actions import (
     Action,
     CreateReplicaSet,
     DeleteReplicaSet,
+    RemoveManagedRoutes,
+    RestartPod,
     ScaleReplicaSet,
     SelectService,
+    SetHeaderRoute,
+    SetMirrorRoute,
     SetWeight,
 )
 from controller.core.analysis import AnalysisRun, advance, due
@@ -29,6 +33,7 @@ from controller.core.operator import Word, ask
 from controller.core.records import OperatorRecord
 from controller.core.runs import AnalysisStatus, Measurement
 from controller.core.status import RolloutStatus
+from controller.manifests import values
 from controller.manifests.values import AnalysisTemplate, Metric, Rollout
 
 ASKERS = 4  # metrics asked at the same time
@@ -43,6 +48,9 @@ class Platform(Protocol):
     def delete(self, pod_hash: str) -> None: ...
     def set_weight(self, weight: SetWeight) -> None: ...
     def select_service(self, role: str, pod_hash: str) -> None: ...
+    def restart(self, pod: str) -> None: ...
+    def set_route(self, route: values.SetHeaderRoute | values.SetMirrorRoute) -> None: ...
+    def remove_routes(self) -> None: ...
     def pod_counts(self, now_s: float, min_ready_s: float) -> Mapping[str, PodCounts]: ...
 
 
@@ -196,6 +204,12 @@ class RolloutDriver:
                 self.platform.set_weight(action)
             case SelectService():
                 self.platform.select_service(action.role, action.pod_hash)
+            case RestartPod():
+                self.platform.restart(action.pod)
+            case SetHeaderRoute() | SetMirrorRoute():
+                self.platform.set_route(action.route)
+            case RemoveManagedRoutes():
+                self.platform.remove_routes()
             case _:
                 pass  # bookkeeping (the ledger's), or a subject that this world does not have, such as pod metadata
 

@@ -22,6 +22,7 @@ from typing import Any
 import httpx
 
 from experiments.testbeds.local.children import Child, WorldError, free_port, start_child, tail_of
+from experiments.testbeds.local.managed_routes import ManagedRoute, envoy_routes
 
 ACKNOWLEDGED_WITHIN_S = 5.0
 SIDES = ("stable", "canary")
@@ -62,6 +63,7 @@ class Split:
     endpoints: Mapping[str, tuple[int, ...]] = field(default_factory=dict)  # side -> loopback ports
     revisions: Mapping[str, str] = field(default_factory=dict)  # side -> pod-template hash
     faults: tuple[ProxyFault, ...] = ()
+    managed: tuple[ManagedRoute, ...] = ()  # the first that matches wins over the split
 
 
 class Envoy:
@@ -292,18 +294,23 @@ def _endpoints(side: str, ports: tuple[int, ...], version: int) -> dict[str, Any
 def _routes(split: Split, version: int) -> dict[str, Any]:
     canary = round(WEIGHTS_TOTAL * split.canary / split.total) if split.total else 0
     weights = {"stable": WEIGHTS_TOTAL - canary, "canary": canary}
-    clusters = [_weighted(side, weights[side], split) for side in SIDES]
-    route = {
-        "match": {"prefix": "/"},
-        "route": {"weighted_clusters": {"clusters": clusters}, "timeout": "30s", "retry_policy": _RETRIES},
-    }
+    everybody = _action([_weighted(side, weights[side], split) for side in SIDES])
+    canary_only = _action([_weighted("canary", WEIGHTS_TOTAL, split)])
+    routes = [
+        route for managed in split.managed for route in envoy_routes(managed, everybody=everybody, canary=canary_only)
+    ]
+    routes.append({"match": {"prefix": "/"}, "route": everybody})
     resource = {
         "@type": "type.googleapis.com/envoy.config.route.v3.RouteConfiguration",
         "name": "users",
         # Envoy keeps the old version_info when nothing else differs, so the version is part of what it loads.
-        "virtual_hosts": [{"name": f"users-{version}", "domains": ["*"], "routes": [route]}],
+        "virtual_hosts": [{"name": f"users-{version}", "domains": ["*"], "routes": routes}],
     }
     return {"version_info": str(version), "resources": [resource]}
+
+
+def _action(clusters: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"weighted_clusters": {"clusters": clusters}, "timeout": "30s", "retry_policy": _RETRIES}
 
 
 def _weighted(side: str, weight: int, split: Split) -> dict[str, Any]:

@@ -14,17 +14,27 @@ from dataclasses import dataclass, field
 from controller.core.actions import SetWeight
 from controller.core.driving import PodCounts
 from experiments.testbeds.local.envoy import SIDES, Envoy, ProxyFault, Split
+from experiments.testbeds.local.managed_routes import ManagedRoute
 from experiments.testbeds.local.pods import Fleet
 
 
 @dataclass(slots=True, kw_only=True)
 class LocalPlatform:
-    """Pods and a router. Every method may be repeated, blocks until what it did holds, and is safe from any thread."""
+    """Pods and a router. Every method may be repeated, blocks until what it did holds, and is safe from any thread.
+
+    Args:
+        managed_routes: the names of routes that steps may set, in order of precedence.
+        by_pods: the rollout has no traffic router: one Service selects the pods of every revision, so that the ratio of
+            pods is the ratio of traffic.
+    """
 
     fleet: Fleet
     envoy: Envoy
+    managed_routes: tuple[str, ...] = ()
+    by_pods: bool = False
     _selected: dict[str, str] = field(default_factory=dict)  # side -> pod-template hash
     _weight: tuple[int, int] = (0, 100)
+    _managed: dict[str, ManagedRoute] = field(default_factory=dict)  # by name
     _faults: dict[str, ProxyFault] = field(default_factory=dict)
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
@@ -40,6 +50,12 @@ class LocalPlatform:
         self.refresh()
         self.fleet.dismiss()
 
+    def restart(self, pod: str) -> None:
+        """End a pod once no user is sent to it any more; another one takes its place. Repeated: nothing more."""
+        self.fleet.restart(pod)
+        self.refresh()
+        self.fleet.dismiss()
+
     def set_weight(self, weight: SetWeight) -> None:
         """Let the router send the canary its share; returns when Envoy has acknowledged it."""
         with self._lock:
@@ -50,6 +66,21 @@ class LocalPlatform:
         """Let the stable or the canary Service select the pods of one revision."""
         with self._lock:
             self._selected[role] = pod_hash
+            self.refresh()
+
+    def set_route(self, route: ManagedRoute) -> None:
+        """Let a step's route hold beside the split; one without matches is removed."""
+        with self._lock:
+            if route.matches:
+                self._managed[route.name] = route
+            else:
+                self._managed.pop(route.name, None)
+            self.refresh()
+
+    def remove_routes(self) -> None:
+        """Remove every route that steps have set."""
+        with self._lock:
+            self._managed.clear()
             self.refresh()
 
     def pod_counts(self, now_s: float, min_ready_s: float) -> Mapping[str, PodCounts]:
@@ -72,12 +103,31 @@ class LocalPlatform:
         """Tell Envoy the split that follows from selectors, ready pods, weight and faults."""
         with self._lock:
             canary, total = self._weight
+            selected: dict[str, tuple[str, ...]] = {side: (pod_hash,) for side, pod_hash in self._selected.items()}
+            if self.by_pods:
+                selected = self._every_revision()
+            endpoints = {
+                side: tuple(port for pod_hash in selected.get(side, ()) for port in self.fleet.serving(pod_hash))
+                for side in SIDES
+            }
+            if self.by_pods:
+                canary, total = len(endpoints["canary"]), max(1, len(endpoints["canary"]) + len(endpoints["stable"]))
             self.envoy.apply(
                 Split(
                     canary=canary,
                     total=total,
-                    endpoints={side: self.fleet.serving(self._selected.get(side, "")) for side in SIDES},
-                    revisions=dict(self._selected),
+                    endpoints=endpoints,
+                    revisions={side: hashes[-1] for side, hashes in selected.items() if hashes},
                     faults=tuple(self._faults.values()),
+                    managed=tuple(self._managed[name] for name in sorted(self._managed, key=self._precedence)),
                 )
             )
+
+    def _every_revision(self) -> dict[str, tuple[str, ...]]:
+        """Return the oldest revision that serves as one side, all others as the other: each pod gets its equal part."""
+        serving = tuple(pod_hash for pod_hash in self.fleet.revisions() if self.fleet.serving(pod_hash))
+        return {"stable": serving[:1], "canary": serving[1:]}
+
+    def _precedence(self, route: str) -> tuple[int, str]:
+        known = self.managed_routes
+        return (known.index(route) if route in known else len(known), route)

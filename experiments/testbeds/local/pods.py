@@ -19,6 +19,7 @@ from typing import Protocol
 import httpx
 
 from controller.core.driving import PodCounts
+from controller.core.snapshot import PodSeen
 from experiments.testbeds.local.children import Child, WorldError, free_port, start_child, tail_of
 from experiments.testbeds.local.clock import PolicyClock
 
@@ -136,7 +137,7 @@ class Fleet:
             self._client.close()
 
     def scale(self, pod_hash: str, replicas: int) -> None:
-        """Let a revision have so many pods. Those that go are drained; call `release` once no user is sent to them.
+        """Let a revision have so many pods. Those that go are drained; call `dismiss` once no user is sent to them.
 
         Raises:
             WorldError: a pod's program cannot be started.
@@ -148,9 +149,19 @@ class Fleet:
             # Those that are not ready go first, then the youngest, as a ReplicaSet would choose.
             mine.sort(key=lambda pod: (pod.ready_since_s is not None, -pod.ordinal))
             for pod in mine[: max(0, len(mine) - replicas)]:
-                pod.leaving = True
-                self._pods.remove(pod)
-                self._leaving.append(pod)
+                self._let_go(pod)
+
+    def _let_go(self, pod: Pod) -> None:
+        pod.leaving = True
+        self._pods.remove(pod)
+        self._leaving.append(pod)
+
+    def restart(self, name: str) -> None:
+        """Let a pod go as in a scale-down, and start another one in its place; a pod that is gone is no mistake."""
+        with self._lock:
+            for pod in [pod for pod in self._pods if pod.name == name]:
+                self._pods.append(self._create(pod.pod_hash))
+                self._let_go(pod)
 
     def dismiss(self) -> None:
         """Tell the pods that are leaving to end: nobody sends users to them any more."""
@@ -164,6 +175,11 @@ class Fleet:
         with self._lock:
             self.min_ready_s = min_ready_s
             return {pod_hash: self._count(pod_hash, now_s) for pod_hash in self._born}
+
+    def revisions(self) -> tuple[str, ...]:
+        """Return every revision that ever had a pod, the oldest first."""
+        with self._lock:
+            return tuple(self._born)
 
     def serving(self, pod_hash: str) -> tuple[int, ...]:
         """Return the ports of the pods of a revision that users may be sent to."""
@@ -199,9 +215,14 @@ class Fleet:
 
     def _count(self, pod_hash: str, now_s: float) -> PodCounts:
         mine = [pod for pod in self._pods if pod.pod_hash == pod_hash]
-        ready = [pod.ready_since_s for pod in mine if pod.ready_since_s is not None]
-        available = sum(now_s - since_s >= self.min_ready_s for since_s in ready)
-        return PodCounts(created=len(mine), ready=len(ready), available=available)
+        seen = tuple(
+            PodSeen(name=pod.name, created_s=pod.created_s, available=self._is_available(pod, now_s)) for pod in mine
+        )
+        ready = sum(pod.ready_since_s is not None for pod in mine)
+        return PodCounts(created=len(mine), ready=ready, available=sum(pod.available for pod in seen), pods=seen)
+
+    def _is_available(self, pod: Pod, now_s: float) -> bool:
+        return pod.ready_since_s is not None and now_s - pod.ready_since_s >= self.min_ready_s
 
     # ---- looking after them
 

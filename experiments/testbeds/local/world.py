@@ -199,7 +199,13 @@ class LocalWorld:
         )
         fleet.start()
         parts.callback(fleet.stop)
-        platform = LocalPlatform(fleet=fleet, envoy=envoy)
+        routing = self._policy.rollout.strategy.traffic_routing
+        platform = LocalPlatform(
+            fleet=fleet,
+            envoy=envoy,
+            managed_routes=() if routing is None else routing.managed_routes,
+            by_pods=routing is None,
+        )
         scraper = Scraper(
             targets=self._targets, sink=metrics, clock=clock, parse=_samples_in, interval_s=self._scrape_s
         )

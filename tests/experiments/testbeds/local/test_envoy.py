@@ -13,6 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from controller.manifests.values import HeaderMatch, RouteMatch, SetHeaderRoute, SetMirrorRoute, StringMatch
 from experiments.testbeds.local import envoy as proxy
 from experiments.testbeds.local.children import WorldError
 from experiments.testbeds.local.envoy import Envoy, ProxyFault, Split
@@ -196,6 +197,34 @@ def test_an_error_and_a_delay_may_be_in_force_together(envoy: Envoy, user: httpx
     started = time.monotonic()
     assert user.get("/").status_code == 500
     assert time.monotonic() - started >= 0.25
+
+
+def test_a_header_route_sends_those_who_have_the_header_to_the_canary_whatever_the_weight(
+    envoy: Envoy, user: httpx.Client, split: Split
+) -> None:
+    beta = HeaderMatch(header="x-group", value=StringMatch(exact="beta"))
+    staff = HeaderMatch(header="x-user", value=StringMatch(regex="staff-[0-9]+"))
+    envoy.apply(replace(split, managed=(SetHeaderRoute(name="first", matches=(beta, staff)),)))
+
+    def revision(**headers: str) -> str:
+        named = {f"x-{name}": value for name, value in headers.items()}
+        return str(user.get("/", headers=named).headers["x-gamebird-revision"])
+
+    assert (revision(group="beta"), revision(user="staff-12")) == ("bbb222", "bbb222")
+    assert {revision(), revision(group="alpha"), revision(user="staff-12b")} == {"aaa111"}
+
+
+def test_a_mirror_route_copies_its_share_to_the_canary_and_users_get_stables_answer(
+    envoy: Envoy, user: httpx.Client, split: Split, upstreams: list[Upstream], wait: Callable[..., None]
+) -> None:
+    reads = RouteMatch(method=StringMatch(exact="GET"), path=StringMatch(prefix="/read"))
+    envoy.apply(replace(split, managed=(SetMirrorRoute(name="copy", matches=(reads,), percentage=100),)))
+    assert {user.get("/read/it").headers["x-gamebird-revision"] for _ in range(10)} == {"aaa111"}
+    wait(lambda: upstreams[1].served + upstreams[2].served == 10, "ten copies")
+    user.get("/other")
+    assert upstreams[0].served == 11
+    time.sleep(0.2)
+    assert upstreams[1].served + upstreams[2].served == 10
 
 
 def test_the_same_split_again_is_no_change(envoy: Envoy, split: Split) -> None:

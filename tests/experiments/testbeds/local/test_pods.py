@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -36,7 +37,8 @@ http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler)
 
 
 def counts(fleet: Fleet, pod_hash: str = "aaa111", min_ready_s: float = 0.0) -> PodCounts:
-    return fleet.counts(fleet.clock.now_s(), min_ready_s)[pod_hash]
+    """Return the figures alone; the pods one by one are a test of their own."""
+    return replace(fleet.counts(fleet.clock.now_s(), min_ready_s)[pod_hash], pods=())
 
 
 def test_pods_become_ready_and_serve_on_ports_of_their_own(fleet: Make, program: Make) -> None:
@@ -112,6 +114,22 @@ def test_pods_that_go_serve_nobody_at_once_and_end_when_they_are_dismissed(
     wait(lambda: sum(child.alive for child in children.values()) == 1, "their end")
     assert children["app-aaa111-0"].alive  # the oldest stays
     assert {child.returncode for child in children.values() if not child.alive} == {0}
+
+
+def test_a_restarted_pod_goes_and_a_younger_one_takes_its_place(fleet: Make, program: Make, wait: Make) -> None:
+    running: Fleet = fleet({"aaa111": program()})
+    running.scale("aaa111", 1)
+    await_ready(running, "aaa111", 1, within_s=30)
+    old, [before] = running.targets()[0].child, running.counts(running.clock.now_s(), 0.0)["aaa111"].pods
+    running.restart("app-aaa111-0")
+    running.restart("app-aaa111-0")  # may be repeated
+    [after] = running.counts(running.clock.now_s(), 0.0)["aaa111"].pods
+    assert (before.name, before.available) == ("app-aaa111-0", True)
+    assert (after.name, after.available) == ("app-aaa111-1", False)
+    assert after.created_s > before.created_s
+    running.dismiss()
+    wait(lambda: not old.alive, "the old one's end")
+    await_ready(running, "aaa111", 1, within_s=30)
 
 
 def test_unready_pods_go_before_ready_ones(fleet: Make, program: Make) -> None:

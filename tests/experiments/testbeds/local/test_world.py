@@ -18,6 +18,7 @@ import pytest
 
 from controller.core.status import Phase
 from controller.manifests.loading import load
+from controller.manifests.policies import Policy
 from controller.metrics.prometheus import PrometheusClient, ProviderError
 from experiments.events import Event, MeasurementTaken, StatusChanged, WeightSet
 from experiments.testbeds.local.children import WorldError
@@ -123,10 +124,10 @@ def world(tmp_path: Path) -> Iterator[Callable[..., LocalWorld]]:
     manifests = tmp_path / "policy.yaml"
     manifests.write_text(POLICY, encoding="utf-8")
 
-    def make(stable: Release = GOOD, **options: object) -> LocalWorld:
+    def make(stable: Release = GOOD, policy: Policy | None = None, **options: object) -> LocalWorld:
         folder = tmp_path / f"world-{len(made)}"
         folder.mkdir()
-        policy = load([manifests]).policy()
+        policy = policy or load([manifests]).policy()
         one = LocalWorld(policy=policy, stable=stable, speed=SPEED, seed=3, folder=folder, **options)  # type: ignore[arg-type]
         made.append(one)
         return one
@@ -212,6 +213,38 @@ def test_the_metrics_server_answers_may_be_gone_for_a_while_and_answers_again(
         here.cut_metrics(cut=True)  # may be repeated
         here.cut_metrics(cut=False)
         wait(lambda: pods_up() == (2.0,), "answers again")
+
+
+BY_PODS = """
+apiVersion: argoproj.io/v1alpha1
+kind: Rollout
+metadata: {name: shop, namespace: default}
+spec:
+  replicas: 4
+  selector: {matchLabels: {app: shop}}
+  template:
+    metadata: {labels: {app: shop}}
+    spec: {containers: [{name: app, image: shop:2}]}
+  strategy:
+    canary: {maxSurge: 0, maxUnavailable: 1, steps: [{setWeight: 25}, {pause: {}}]}
+"""
+
+
+def test_without_a_router_the_ratio_of_pods_is_the_ratio_of_traffic(
+    world: Callable[..., LocalWorld], wait: Wait, tmp_path: Path
+) -> None:
+    (tmp_path / "policy.yaml").write_text(BY_PODS, encoding="utf-8")
+    events: list[Event] = []
+    here = world(policy=load([tmp_path / "policy.yaml"]).policy())
+    here.subscribe(events.append)
+    stable = here.start()
+    canary = here.deploy(GOOD)
+    wait(lambda: status_of(events).phase == Phase.PAUSED, "the pause", 60)
+    with httpx.Client(base_url=here.target_url, trust_env=False, timeout=5.0) as user:
+        seen = Counter(user.get("/").headers["x-gamebird-revision"] for _ in range(400))
+    # One pod of four: 100 of 400 expected, a standard deviation is sqrt(400 x 3/16) = 8.7; five of them are 43.
+    assert seen.keys() == {stable, canary}
+    assert seen[canary] == pytest.approx(100, abs=43)
 
 
 def test_a_fault_behind_a_flag_comes_and_goes_with_the_flag(world: Callable[..., LocalWorld], wait: Wait) -> None:
