@@ -63,33 +63,38 @@ def delta(ranges: Sequence[Windows]) -> Outcome:
     return _extrapolated(ranges, is_counter=False, per_second=False)
 
 
+def _fitted(windows: Windows, values: Floats, *, least: int) -> Outcome:
+    """Return the values for every series, run and step, present where a window has at least so many samples."""
+    enough = windows.counts >= least
+    shape = np.broadcast_shapes(values.shape, enough.shape, (len(windows.block.labels), 1, len(windows.low)))
+    return np.broadcast_to(values, shape), np.broadcast_to(enough, shape)
+
+
 def irate(windows: Windows, _: list[Floats]) -> Outcome:
     last, before = windows.last(), windows.before_last()
     change = np.where(last.values < before.values, last.values, last.values - before.values)
-    return change / ((last.times_ms - before.times_ms) / 1000), windows.shaped(windows.counts > 1)
+    return _fitted(windows, change / ((last.times_ms - before.times_ms) / 1000), least=2)
 
 
 def idelta(windows: Windows, _: list[Floats]) -> Outcome:
     last, before = windows.last(), windows.before_last()
-    return last.values - before.values, windows.shaped(windows.counts > 1)
+    return _fitted(windows, last.values - before.values, least=2)
 
 
 def first_over_time(windows: Windows, _: list[Floats]) -> Outcome:
-    return windows.first().values, windows.shaped(windows.counts > 0)
+    return _fitted(windows, windows.first().values, least=1)
 
 
 def last_over_time(windows: Windows, _: list[Floats]) -> Outcome:
-    return windows.last().values, windows.shaped(windows.counts > 0)
+    return _fitted(windows, windows.last().values, least=1)
 
 
 def count_over_time(windows: Windows, _: list[Floats]) -> Outcome:
-    some = windows.shaped(windows.counts > 0)
-    return np.broadcast_to(windows.counts.astype(np.float64), some.shape), some
+    return _fitted(windows, windows.counts.astype(np.float64), least=1)
 
 
 def present_over_time(windows: Windows, _: list[Floats]) -> Outcome:
-    some = windows.shaped(windows.counts > 0)
-    return np.ones(some.shape), some
+    return _fitted(windows, np.ones(1), least=1)
 
 
 def sum_over_time(windows: Windows, _: list[Floats]) -> Outcome:
@@ -97,13 +102,11 @@ def sum_over_time(windows: Windows, _: list[Floats]) -> Outcome:
     for points in windows.walk():
         new, newly_lost = neumaier(points.values, total, lost)
         total, lost = np.where(points.present, new, total), np.where(points.present, newly_lost, lost)
-    some = windows.shaped(windows.counts > 0)
-    return np.broadcast_to(np.where(np.isinf(total), total, total + lost), some.shape), some
+    return _fitted(windows, np.where(np.isinf(total), total, total + lost), least=1)
 
 
 def avg_over_time(windows: Windows, _: list[Floats]) -> Outcome:
     """Sum and divide; where the sum overflows, go on with a running mean as Prometheus does."""
-    some = windows.shaped(windows.counts > 0)
     total, lost, mean, count = np.zeros(1), np.zeros(1), np.zeros(1), np.zeros(1)
     running = np.zeros(1, dtype=np.bool_)
     for points in windows.walk():
@@ -121,7 +124,7 @@ def avg_over_time(windows: Windows, _: list[Floats]) -> Outcome:
         total = np.where(present & ~running, new, total)
         lost = np.where(present, np.where(running, mean_lost, newly_lost), lost)
     result = np.where(running, mean + lost, total / count + lost / count)
-    return np.broadcast_to(result, some.shape), some
+    return _fitted(windows, result, least=1)
 
 
 def _variance_over_time(windows: Windows) -> Outcome:
@@ -135,8 +138,7 @@ def _variance_over_time(windows: Windows) -> Outcome:
         mean, mean_lost = np.where(present, new_mean, mean), np.where(present, new_mean_lost, mean_lost)
         new, lost = neumaier(away * (points.values - (mean + mean_lost)), squares, squares_lost)
         squares, squares_lost = np.where(present, new, squares), np.where(present, lost, squares_lost)
-    some = windows.shaped(windows.counts > 0)
-    return np.broadcast_to((squares + squares_lost) / count, some.shape), some
+    return _fitted(windows, (squares + squares_lost) / count, least=1)
 
 
 def stdvar_over_time(windows: Windows, _: list[Floats]) -> Outcome:
@@ -153,8 +155,7 @@ def _extreme(windows: Windows, better: Callable[[Floats, Floats], Bools]) -> Out
     for points in windows.walk():
         take = points.present & (better(points.values, best) | np.isnan(best))
         best = np.where(take, points.values, best)
-    some = windows.shaped(windows.counts > 0)
-    return np.broadcast_to(best, some.shape), some
+    return _fitted(windows, best, least=1)
 
 
 def max_over_time(windows: Windows, _: list[Floats]) -> Outcome:
@@ -166,12 +167,10 @@ def min_over_time(windows: Windows, _: list[Floats]) -> Outcome:
 
 
 def quantile_over_time(windows: Windows, scalars: list[Floats]) -> Outcome:
-    some = windows.shaped(windows.counts > 0)
     values, present = windows.gathered()
     if values.shape[-1] == 0:
-        return np.full(some.shape, np.nan), some
-    result = quantile(scalars[0], *_runs_fit(values, present, scalars[0]), axis=-1)
-    return result, np.broadcast_to(some, result.shape)
+        return _fitted(windows, np.full(1, np.nan), least=1)
+    return _fitted(windows, quantile(scalars[0], *_runs_fit(values, present, scalars[0]), axis=-1), least=1)
 
 
 def _runs_fit(values: Floats, present: Bools, scalar: Floats) -> tuple[Floats, Bools]:
@@ -184,7 +183,6 @@ def _runs_fit(values: Floats, present: Bools, scalar: Floats) -> tuple[Floats, B
 
 def _counted(windows: Windows, differs: Callable[[Floats, Floats], Bools]) -> Outcome:
     """Count the samples that differ from the one before them in the window."""
-    some = windows.shaped(windows.counts > 0)
     total: Floats = np.zeros(1)
     previous: Floats | None = None
     seen: Bools = np.zeros(1, dtype=np.bool_)
@@ -195,7 +193,7 @@ def _counted(windows: Windows, differs: Callable[[Floats, Floats], Bools]) -> Ou
         else:
             previous = points.values
         seen = seen | points.present
-    return np.broadcast_to(total, some.shape), some
+    return _fitted(windows, total, least=1)
 
 
 def resets(windows: Windows, _: list[Floats]) -> Outcome:
@@ -234,17 +232,13 @@ def _regression(windows: Windows, origin_ms: np.typing.NDArray[np.int64]) -> tup
 
 
 def deriv(windows: Windows, _: list[Floats]) -> Outcome:
-    some = windows.shaped(windows.counts > 1)
     slope, _unused = _regression(windows, windows.first().times_ms)
-    return np.broadcast_to(slope, some.shape), some
+    return _fitted(windows, slope, least=2)
 
 
 def predict_linear(windows: Windows, scalars: list[Floats]) -> Outcome:
-    some = windows.shaped(windows.counts > 1)
     slope, intercept = _regression(windows, windows.step_ms)
-    result = slope * scalars[0] + intercept
-    shape = np.broadcast_shapes(result.shape, some.shape)
-    return np.broadcast_to(result, shape), np.broadcast_to(some, shape)
+    return _fitted(windows, slope * scalars[0] + intercept, least=2)
 
 
 RANGE_FUNCTIONS: dict[str, RangeFunction] = {

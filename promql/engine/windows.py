@@ -112,11 +112,6 @@ class Windows:
         """How many usable samples each window has, (steps,) or (series, runs, steps)."""
         return self._places[2]
 
-    def shaped(self, array: Bools) -> Bools:
-        """Return what is per step, or per series, run and step, as (series, runs, steps)."""
-        shape = (len(self.block.labels), array.shape[1] if array.ndim == 3 else 1, len(self.low))
-        return np.broadcast_to(array, shape)
-
     def at(self, column: Indices) -> tuple[Floats, Times]:
         """Return values and times at columns relative to the span; where out of range, anything."""
         begin, end = self._span
