@@ -206,9 +206,13 @@ def _print_record(console: Any, line: Any) -> None:
 def _exit_code(rehearsed: list[Rehearsed], *, demo: bool) -> int:
     from experiments.verdicts import Verdict
 
+    for one in rehearsed:
+        if not one.card.load.holds:
+            reasons = "; ".join(one.card.load.reasons)
+            print(f"policy {one.card.policy}: the load is not to be trusted: {reasons}", file=sys.stderr)
     if demo:
         measured = all(
-            one.card.verdict is not Verdict.UNFINISHED and one.card.measurements and one.card.load.counts == "valid"
+            one.card.verdict is not Verdict.UNFINISHED and one.card.measurements and one.card.requests
             for one in rehearsed
         )
         if not measured:
