@@ -208,8 +208,9 @@ def _exit_code(rehearsed: list[Rehearsed], *, demo: bool) -> int:
 
     for one in rehearsed:
         if not one.card.load.holds:
-            reasons = "; ".join(one.card.load.reasons)
-            print(f"policy {one.card.policy}: the load is not to be trusted: {reasons}", file=sys.stderr)
+            load = one.card.load
+            said = f"{load.counts} counts, {load.latency} latencies: {'; '.join(load.reasons)}"
+            print(f"policy {one.card.policy}: the load generator says of its own run: {said}", file=sys.stderr)
     if demo:
         measured = all(
             one.card.verdict is not Verdict.UNFINISHED and one.card.measurements and one.card.requests
