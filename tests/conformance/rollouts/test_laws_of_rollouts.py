@@ -17,7 +17,7 @@ LASTS_S = 70.0
 pytestmark = pytest.mark.fuzz
 FUZZ = bool(os.environ.get("GAMEBIRD_FUZZ"))  # `make fuzz` looks longer
 EVERY_RUN = settings(
-    max_examples=3_000 if FUZZ else 60,
+    max_examples=3_000 if FUZZ else 25,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
