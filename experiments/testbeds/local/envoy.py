@@ -81,6 +81,8 @@ class Envoy:
         self._name = f"gamebird-{uuid.uuid4()}"
         self._version = 0
         self._split = Split()
+        self._written: dict[str, tuple[int, ...]] = {}  # the ports in the files of both sides
+        self._loaded: dict[str, tuple[int, ...]] = {}  # those that Envoy said it has
         self._client = httpx.Client(base_url=f"http://127.0.0.1:{self.admin_port}", trust_env=False, timeout=2.0)
         self._write(self._split)
         (folder / "bootstrap.json").write_text(json.dumps(self._bootstrap()), encoding="utf-8")
@@ -174,14 +176,22 @@ class Envoy:
         """Whether Envoy runs the newest routes and both sides' newest endpoints, by its own word."""
         try:
             routes = self._client.get("/config_dump", params={"resource": "dynamic_route_configs"}).json()
-            hosts = self._client.get("/config_dump", params={"include_eds": ""}).json()
         except httpx.HTTPError:
             return False
         names = [host["name"] for entry in routes.get("configs", ()) for host in entry["route_config"]["virtual_hosts"]]
         if names != [f"users-{self._version}"]:
             return False
-        loaded = _endpoint_ports(hosts)
-        return all(loaded.get(side, ()) == self._written.get(side, ()) for side in SIDES)
+        if self._written == self._loaded:
+            return True  # a change of weight alone, as at an abort, asks Envoy no more than it must
+        try:
+            hosts = self._client.get("/config_dump", params={"include_eds": ""}).json()
+        except httpx.HTTPError:
+            return False
+        found = _endpoint_ports(hosts)
+        if any(found.get(side, ()) != self._written[side] for side in SIDES):
+            return False
+        self._loaded = self._written
+        return True
 
     def _log(self) -> str:
         return tail_of(self.folder / "envoy.log")
@@ -189,9 +199,11 @@ class Envoy:
     # ---- files
 
     def _write(self, split: Split) -> None:
+        before = self._written
         self._written = {side: tuple(sorted(split.endpoints.get(side, ()))) for side in SIDES}
         for side in SIDES:
-            _replace(self.folder / f"{side}.json", _endpoints(side, self._written[side], self._version))
+            if self._written[side] != before.get(side):
+                _replace(self.folder / f"{side}.json", _endpoints(side, self._written[side], self._version))
         # Endpoints first: a weight must never reach a side whose new pods Envoy has not heard of.
         _replace(self.folder / "routes.json", _routes(split, self._version))
 
