@@ -77,7 +77,9 @@ def _joined(arrays: Sequence[NDArray[Number]], sizes: Sequence[int]) -> NDArray[
         return np.repeat(per_block, sizes, axis=0)[:, None, :]
     runs = max(array.shape[1] if array.ndim == 3 else 1 for array in arrays)
     steps = max(array.shape[-1] for array in arrays)
-    shaped = [np.broadcast_to(array, (size, runs, steps)) for array, size in zip(arrays, sizes, strict=True)]
+    wanted = [(size, runs, steps) for size in sizes]
+    pairs = zip(arrays, wanted, strict=True)
+    shaped = [array if array.shape == shape else np.broadcast_to(array, shape) for array, shape in pairs]
     whole: NDArray[Number] = np.concatenate(shaped)
     return whole
 

@@ -105,19 +105,20 @@ def windows_of(
         starts_ms = ends_ms - round(node.range_s * 1000)
         blocks = _subquery_blocks(node, starts_ms, ends_ms, evaluation, evaluate)
     found = []
+    both_ms, steps = np.concatenate((starts_ms, ends_ms)), len(steps_ms)
     for block in blocks:
-        times_ms = block.times_ms
+        columns = block.times_ms.searchsorted(both_ms, side="right")
         windows = Windows(
             block=block,
-            low=np.searchsorted(times_ms, starts_ms, side="right"),
-            high=np.searchsorted(times_ms, ends_ms, side="right"),
+            low=columns[:steps],
+            high=columns[steps:],
             start_ms=starts_ms,
             end_ms=ends_ms,
             step_ms=steps_ms,
             range_s=node.range_s,
             runs=evaluation.runs,
         )
-        evaluation.charge(len(block.labels) * evaluation.runs * len(steps_ms))
+        evaluation.charge(len(block.labels) * evaluation.runs * steps)
         found.append(windows)
     return found
 
