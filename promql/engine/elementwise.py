@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from promql.engine.numbers import go_max, go_min
 from promql.storage.blocks import Floats
 
 Elementwise = Callable[[Floats], Floats]
 
-_MOMENT_MAX_S = 8e15
-"""Beyond this (about 250 million years) there is no calendar; such a moment has no date and gives NaN."""
+Moments: TypeAlias = NDArray[np.datetime64]
+Whole: TypeAlias = NDArray[np.int64]
+
+_INT64 = 2.0**63
+_CYCLE_S = 146_097 * 86_400
+"""400 years."""
+_EARLIEST_S = -9_223_372_028_741_760_000
+"""1 January of the year -292277022399."""
 
 
 def sign(values: Floats) -> Floats:
@@ -56,32 +64,43 @@ def clamped(values: Floats, lowest: Floats, highest: Floats) -> Floats:
     return go_max(lowest, go_min(highest, values))
 
 
-def _moments(values: Floats) -> tuple[np.typing.NDArray[np.datetime64], np.typing.NDArray[np.bool_]]:
-    known = np.abs(values) < _MOMENT_MAX_S
-    whole = np.trunc(np.where(known, values, 0.0)).astype(np.int64)
-    return whole.astype("datetime64[s]"), known
+def _moments(values: Floats) -> tuple[Moments, Whole]:
+    """Return the moments within the calendar's first 400 years after 1970, and how many such cycles were left out.
+
+    The calendar repeats every 400 years, so any moment has a date. What is no 64-bit integer becomes the lowest
+    one, and what lies before the first year that can be counted comes round at the other end, as in Prometheus.
+    """
+    fits = (values >= -_INT64) & (values < _INT64)
+    whole = np.where(fits, np.trunc(np.where(fits, values, 0.0)), -_INT64).astype(np.int64)
+    cycles, rest_s = np.divmod(whole, _CYCLE_S)
+    round_cycles, round_s = divmod(2**64, _CYCLE_S)
+    wraps = whole < _EARLIEST_S
+    rest_s = np.where(wraps, rest_s + round_s, rest_s)
+    cycles = np.where(wraps, cycles + round_cycles, cycles) + rest_s // _CYCLE_S
+    return (rest_s % _CYCLE_S).astype("datetime64[s]"), cycles
 
 
-def _date(part: Callable[[np.typing.NDArray[np.datetime64]], np.typing.NDArray[np.int64]]) -> Elementwise:
+def _date(part: Callable[[Moments], Whole], *, years: bool = False) -> Elementwise:
     def function(values: Floats) -> Floats:
-        moments, known = _moments(values)
-        return np.where(known, part(moments).astype(np.float64), np.nan)
+        moments, cycles = _moments(values)
+        found = part(moments)
+        return (found + 400 * cycles if years else found).astype(np.float64)
 
     return function
 
 
-def _since(moments: np.typing.NDArray[np.datetime64], unit: str, within: str) -> np.typing.NDArray[np.int64]:
+def _since(moments: Moments, unit: str, within: str) -> Whole:
     """Return how many whole units have passed since the larger unit began."""
     small = moments.astype(f"datetime64[{unit}]").astype(np.int64)
     large = moments.astype(f"datetime64[{within}]").astype(f"datetime64[{unit}]").astype(np.int64)
-    difference: np.typing.NDArray[np.int64] = small - large
+    difference: Whole = small - large
     return difference
 
 
-def _days_in_month(moments: np.typing.NDArray[np.datetime64]) -> np.typing.NDArray[np.int64]:
+def _days_in_month(moments: Moments) -> Whole:
     month = moments.astype("datetime64[M]")
     begins, ends = month.astype("datetime64[D]"), (month + 1).astype("datetime64[D]")
-    days: np.typing.NDArray[np.int64] = (ends - begins).astype(np.int64)
+    days: Whole = (ends - begins).astype(np.int64)
     return days
 
 
@@ -94,5 +113,5 @@ DATES: dict[str, Elementwise] = {
     "day_of_year": _date(lambda moments: _since(moments, "D", "Y") + 1),
     "days_in_month": _date(_days_in_month),
     "month": _date(lambda moments: _since(moments, "M", "Y") + 1),
-    "year": _date(lambda moments: moments.astype("datetime64[Y]").astype(np.int64) + 1970),
+    "year": _date(lambda moments: moments.astype("datetime64[Y]").astype(np.int64) + 1970, years=True),
 }

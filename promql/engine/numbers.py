@@ -74,7 +74,9 @@ def quantile(q: Floats, values: Floats, present: Bools, axis: int) -> Floats:
         place = index - missing
         return np.where(place < 0, np.nan, pick(ordered, np.maximum(place, 0.0), axis))
 
-    result = at(low) * (1 - weight) + at(high) * weight
+    lower = at(low)
+    # An exact hit is taken as it is, or an infinite one would become NaN.
+    result = np.where(weight == 0, lower, lower * (1 - weight) + at(high) * weight)
     result = np.where(q < 0, -np.inf, np.where(q > 1, np.inf, result))
     return np.where(np.isnan(q) | (size == 0), np.nan, result)
 
