@@ -11,7 +11,8 @@ import numpy as np
 
 from promql.engine.errors import ErrorKind, PromQLError
 from promql.engine.heaps import best_of
-from promql.engine.numbers import exact_sum, plain_text, quantile, short_text
+from promql.engine.numbers import exact_sum, plain_text, quantile
+from promql.engine.quantiles import warn_of_quantiles
 from promql.engine.values import Evaluation, Vector, empty, wide, widen
 from promql.storage.blocks import Bools, Floats
 from promql.storage.labels import METRIC_NAME, Labels, only, with_label, without
@@ -57,8 +58,9 @@ def aggregate(node: Aggregate, vector: Vector, param: Floats | str | None, evalu
 
 def _warn_of_quantile(node: Aggregate, param: Floats, evaluation: Evaluation) -> None:
     assert node.param is not None
-    for value in np.unique(param[~((param >= 0) & (param <= 1))])[:3].tolist():
-        evaluation.warn(f"quantile value should be between 0 and 1, got {short_text(value)}", node.param)
+    # Of many values the worst on either side speak for all.
+    worst = [np.nanmin(param, initial=0.5), np.nanmax(param, initial=0.5), np.nan if np.isnan(param).any() else 0.5]
+    warn_of_quantiles(np.array(worst), node.param, evaluation)
 
 
 def _reduced(node: Aggregate, vector: Vector, reduction: Reduction) -> Vector:

@@ -12,8 +12,8 @@ from promql.engine.aggregating import aggregate
 from promql.engine.elementwise import DATES, ELEMENTWISE, clamped, rounded
 from promql.engine.errors import ErrorKind, PromQLError
 from promql.engine.histograms import histogram_fraction, histogram_quantile
-from promql.engine.numbers import short_text
 from promql.engine.operators import between_scalars, between_vectors, with_scalar
+from promql.engine.quantiles import warn_of_quantiles
 from promql.engine.ranges import EDGE_FUNCTIONS, KEEPS_NAME, RANGE_FUNCTIONS
 from promql.engine.reading import in_order, instant, windows_of
 from promql.engine.relabelling import label_join, label_replace
@@ -141,12 +141,13 @@ def _range_call(node: Call, steps_ms: Times, evaluation: Evaluation) -> Vector:
     arguments = [bare(arg) for arg in node.args]
     ranged = next(arg for arg in arguments if isinstance(arg, MatrixSelector | Subquery))
     scalars = [_scalar(arg, steps_ms, evaluation) for arg in arguments if arg is not ranged]
-    if node.function == "quantile_over_time":
-        _warn_of_quantile(scalars[0], arguments[0], evaluation)
     ranges = windows_of(ranged, steps_ms, evaluation, evaluate_node)
     if not ranges:
         return empty(len(steps_ms))
     vector = in_order(_over_ranges(node.function, ranges, scalars, evaluation))
+    if node.function == "quantile_over_time" and vector.labels:
+        met = anywhere(vector.present)
+        warn_of_quantiles(np.broadcast_to(scalars[0], met.shape)[met], arguments[0], evaluation)
     if node.function in ("rate", "increase"):
         _inform_of_gauges(vector, ranged, evaluation)
     return vector if node.function in KEEPS_NAME else _unnamed(vector, evaluation)
@@ -170,11 +171,6 @@ def _inform_of_gauges(vector: Vector, ranged: Expr, evaluation: Evaluation) -> N
             evaluation.inform(
                 f'metric might not be a counter, name does not end in _total/_sum/_count/_bucket: "{name}"', ranged
             )
-
-
-def _warn_of_quantile(q: Floats, node: Expr, evaluation: Evaluation) -> None:
-    for value in np.unique(q[~((q >= 0) & (q <= 1))])[:3].tolist():
-        evaluation.warn(f"quantile value should be between 0 and 1, got {short_text(value)}", node)
 
 
 def _date_call(node: Call, steps_ms: Times, evaluation: Evaluation) -> Vector:
@@ -215,7 +211,9 @@ def _timestamp(node: Call, steps_ms: Times, evaluation: Evaluation) -> Vector:
     """Return when a selector's samples were taken; of anything else, the instant of evaluation."""
     argument = bare(node.args[0])
     if isinstance(argument, VectorSelector):
-        return _unnamed(instant(argument, steps_ms, evaluation)[1], evaluation)
+        # Under this function Prometheus forgets the offset of a selector that has an @.
+        selector = argument if argument.at is None else replace(argument, offset_s=0.0)
+        return _unnamed(instant(selector, steps_ms, evaluation)[1], evaluation)
     vector = _vector(argument, steps_ms, evaluation)
     values = np.broadcast_to(steps_ms / 1000, vector.values.shape)
     return _unnamed(replace(vector, values=values), evaluation)
@@ -315,7 +313,7 @@ def _label_join(node: Call, steps_ms: Times, evaluation: Evaluation) -> Vector:
 def _histogram_quantile(node: Call, steps_ms: Times, evaluation: Evaluation) -> Vector:
     q = _scalar(node.args[0], steps_ms, evaluation)
     vector = _vector(node.args[1], steps_ms, evaluation)
-    return histogram_quantile(q, vector, (node.args[0], node.args[1]), evaluation)
+    return histogram_quantile(q, vector, (node.args[0], node.args[1]), steps_ms, evaluation)
 
 
 def _histogram_fraction(node: Call, steps_ms: Times, evaluation: Evaluation) -> Vector:

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from promql.engine.numbers import short_text
+from promql.engine.quantiles import warn_of_quantiles
 from promql.engine.values import Evaluation, Vector, empty, merged, wide, widen
-from promql.storage.blocks import Bools, Floats
+from promql.storage.blocks import Bools, Floats, Times
 from promql.storage.labels import Labels, unnamed, value_of, without
 from promql.syntax.tree import Expr
 
@@ -21,7 +22,11 @@ _BUCKET = "le"
 _TOLERANCE = 1e-12
 _SMALLEST_NORMAL = 2.2250738585072014e-308
 _LARGEST = float(np.finfo(np.float64).max)
-_FLOAT = re.compile(r"[+-]?(inf(inity)?|nan|(\d+(_\d+)*\.?\d*|\.\d+)(e[+-]?\d+)?)", re.IGNORECASE)
+_DIGITS = r"[0-9]+(?:_[0-9]+)*"
+_FLOAT = re.compile(
+    rf"[+-]?(?:inf(?:inity)?|(?:{_DIGITS}\.?(?:{_DIGITS})?|\.{_DIGITS})(?:e[+-]?{_DIGITS})?)|nan", re.IGNORECASE
+)
+_HEX_FLOAT = re.compile(r"[+-]?0x(?:[0-9a-f]+\.?[0-9a-f]*|\.[0-9a-f]+)p[+-]?[0-9]+", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +40,9 @@ class _Histogram:
 
 
 def _bound(text: str) -> float | None:
+    """Return the number that the text is, as Go reads numbers."""
+    if _HEX_FLOAT.fullmatch(text):
+        return float.fromhex(text)
     return float(text) if _FLOAT.fullmatch(text) else None
 
 
@@ -79,8 +87,8 @@ def _nearly_equal(left: Floats, right: Floats) -> Bools:
     return near
 
 
-def _rising(histogram: _Histogram) -> tuple[Floats, Bools]:
-    """Return counts that never fall from bucket to bucket, and where a real fall was repaired.
+def _rising(histogram: _Histogram) -> tuple[Floats, Floats | None]:
+    """Return counts that never fall from bucket to bucket, and by how much each had to be lifted, if any had.
 
     Differences of rounding size are evened out silently.
     """
@@ -88,21 +96,21 @@ def _rising(histogram: _Histogram) -> tuple[Floats, Bools]:
     shape = counts.shape[1:]
     gaps = counts[1:] - counts[:-1]
     if histogram.present.all() and ((gaps == 0) | (gaps >= _TOLERANCE * (counts[1:] + counts[:-1]))).all():
-        return counts, np.zeros(shape, dtype=np.bool_)
+        return counts, None
     counts = counts.copy()
     previous: Floats = np.zeros(shape)
     met: Bools = np.zeros(shape, dtype=np.bool_)
-    forced: Bools = np.zeros(shape, dtype=np.bool_)
+    lifted: Floats = np.zeros(counts.shape)
     for index in range(len(counts)):
         current, there = counts[index], histogram.present[index]
         near = _nearly_equal(previous, current)
         falls = there & met & ~near & (current < previous)
         even = there & met & (near | falls)
-        forced |= falls
+        lifted[index] = np.where(falls, previous - current, 0.0)
         counts[index] = np.where(even, previous, current)
         previous = np.where(there & ~even, current, previous)
         met = met | there
-    return counts, forced
+    return counts, lifted if lifted.any() else None
 
 
 def _together(histograms: list[_Histogram]) -> list[tuple[list[int], _Histogram]]:
@@ -118,29 +126,61 @@ def _together(histograms: list[_Histogram]) -> list[tuple[list[int], _Histogram]
     return joined
 
 
-def histogram_quantile(q: Floats, vector: Vector, nodes: tuple[Expr, Expr], evaluation: Evaluation) -> Vector:
+def histogram_quantile(
+    q: Floats, vector: Vector, nodes: tuple[Expr, Expr], steps_ms: Times, evaluation: Evaluation
+) -> Vector:
     """Return the q-quantile of each classic histogram in the vector."""
     steps = vector.values.shape[2]
-    for value in np.unique(q[~((q >= 0) & (q <= 1))])[:3].tolist():
-        evaluation.warn(f"quantile value should be between 0 and 1, got {short_text(value)}", nodes[0])
+    warn_of_quantiles(q, nodes[0], evaluation)
     vector = _fitted(vector, q.shape[0])
     histograms = _histograms(vector, nodes[1], evaluation)
     if not histograms:
         return empty(steps)
     values: list[Floats] = [np.empty(0)] * len(histograms)
+    repairs: list[tuple[list[float], Floats]] = []
     for indices, histogram in _together(histograms):
-        counts, forced = _rising(histogram)
-        if forced.any() and ((q >= 0) & (q <= 1)).any():
-            evaluation.inform(
-                "input to histogram_quantile needed to be fixed for monotonicity (see "
-                "https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile)",
-                nodes[1],
-            )
+        counts, falls = _rising(histogram)
+        if falls is not None:
+            repairs.append((histogram.bounds, falls))
         result = _quantile(q, histogram, counts)
         for place, index in enumerate(indices):
             values[index] = result[place]
+    _inform_of_repairs(q, repairs, steps_ms, nodes[1], evaluation)
     present = [histogram.present.any(axis=0) for histogram in histograms]
     return merged(Vector([h.labels for h in histograms], np.array(values), np.array(present)), evaluation)
+
+
+def _inform_of_repairs(
+    q: Floats, repairs: list[tuple[list[float], Floats]], steps_ms: Times, node: Expr, evaluation: Evaluation
+) -> None:
+    """Say which buckets fell below the ones before them, by how much, how often and when."""
+    lowest, highest, largest, count = math.inf, -math.inf, 0.0, 0
+    when: list[int] = []
+    for bounds, falls in repairs:
+        # Without a quantile to look for, Prometheus does not look at the buckets either.
+        falls = np.where((q >= 0) & (q <= 1), falls, 0.0)
+        hit = falls > 0
+        buckets = np.flatnonzero(hit.reshape(len(bounds), -1).any(axis=1))
+        if not len(buckets):
+            continue
+        lowest, highest = min(lowest, bounds[buckets[0]]), max(highest, bounds[buckets[-1]])
+        largest = max(largest, float(falls.max()))
+        per_step = hit.any(axis=0).reshape(-1, len(steps_ms)).sum(axis=0)
+        count += int(per_step.sum())
+        when.extend(steps_ms[per_step > 0].tolist())
+    if count:
+        began, ended = (_clock_text(at_ms) for at_ms in (min(when), max(when)))
+        evaluation.inform(
+            "input to histogram_quantile needed to be fixed for monotonicity (see "
+            "https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile), "
+            f"from buckets {short_text(lowest)} to {short_text(highest)}, with a max diff of {largest:.2g}, "
+            f"over {count} samples from {began} to {ended}",
+            node,
+        )
+
+
+def _clock_text(at_ms: int) -> str:
+    return f"{np.datetime64(at_ms // 1000, 's')}Z"
 
 
 def _fitted(vector: Vector, runs: int) -> Vector:

@@ -42,7 +42,7 @@ def _filled(template: str, found: Match, names: dict[str, int]) -> str:
             return "$"
         name = place.group(1) or place.group(2)
         key: int | str = name
-        if name.isascii() and name.isdigit():
+        if name == "0" or (name.isascii() and name.isdigit() and name[0] != "0"):
             key = int(name)
         elif name not in names:
             return ""

@@ -19,6 +19,7 @@ from promql.engine.errors import ErrorKind, PromQLError
 from promql.storage.blocks import Bools, Floats, Store
 from promql.storage.labels import Labels
 from promql.syntax import Expr, to_text
+from promql.syntax.tree import Subquery
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,6 +124,8 @@ class Evaluation:
 
     def place(self, node: Expr) -> str:
         """Return line and column of a node, counted from 1."""
+        if isinstance(node, Subquery):
+            return "1:1"  # Prometheus has put the subquery's samples in its place by then, and they have none.
         # A tree that was built by hand has no text of its own, and no places in it.
         text = self.query if isinstance(self.query, str) else to_text(self.query)
         before = text[: node.span.start]

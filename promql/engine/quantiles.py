@@ -1,0 +1,18 @@
+"""Remarks on quantiles that are none: outside of 0 to 1, or NaN."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from promql.engine.numbers import short_text
+from promql.engine.values import Evaluation
+from promql.storage.blocks import Floats
+from promql.syntax.tree import Expr
+
+_REMARKS_MAX = 10
+
+
+def warn_of_quantiles(q: Floats, node: Expr, evaluation: Evaluation) -> None:
+    """Warn of each different value that is no quantile, of ten at most."""
+    for value in np.unique(q[~((q >= 0) & (q <= 1))])[:_REMARKS_MAX].tolist():
+        evaluation.warn(f"quantile value should be between 0 and 1, got {short_text(value)}", node)
