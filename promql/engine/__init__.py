@@ -7,7 +7,10 @@ does not depend on data, it is raised as `PromQLError`.
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
 from functools import lru_cache
+from typing import TypeVar
 
 import numpy as np
 
@@ -21,8 +24,13 @@ from promql.syntax import Expr, PromQLSyntaxError, parse
 from promql.syntax.functions import ValueType
 from promql.syntax.tree import MatrixSelector, Subquery, value_type
 
+T = TypeVar("T")
+
 POINTS_MAX = 11_000
 """The most steps of one range query."""
+
+_FRAMES_MAX = 6_000
+"""Python frames that the deepest query that can be parsed (500 levels) has room in: at most seven a level."""
 
 
 def evaluate(
@@ -38,14 +46,18 @@ def evaluate(
     Raises:
         PromQLError: there is no answer in any run.
     """
-    expr = _parsed(query)
+    expr, kind = _parsed(query)
     at_ms = _milliseconds(at_s)
-    evaluation = Evaluation(store, query, at_ms, at_ms, limits or Limits(), settings or Settings())
     steps_ms = np.array([at_ms], dtype=np.int64)
-    with np.errstate(all="ignore"):
-        if value_type(expr) is ValueType.MATRIX:
-            return _range_vector(expr, at_ms, evaluation)
-        return _instant_result(evaluate_node(expr, steps_ms, evaluation), at_ms, evaluation)
+
+    def answer() -> Result:
+        evaluation = Evaluation(store, query, at_ms, at_ms, limits or Limits(), settings or Settings())
+        with np.errstate(all="ignore"):
+            if kind is ValueType.MATRIX:
+                return _range_vector(expr, at_ms, evaluation)
+            return _instant_result(evaluate_node(expr, steps_ms, evaluation), at_ms, evaluation)
+
+    return _with_room(answer)
 
 
 def evaluate_range(
@@ -63,9 +75,9 @@ def evaluate_range(
     Raises:
         PromQLError: there is no answer in any run, or the range is no range.
     """
-    expr = _parsed(query)
-    if value_type(expr) not in (ValueType.VECTOR, ValueType.SCALAR):
-        found = {ValueType.MATRIX: "range vector", ValueType.STRING: "string"}[value_type(expr)]
+    expr, kind = _parsed(query)
+    if kind not in (ValueType.VECTOR, ValueType.SCALAR):
+        found = "range vector" if kind is ValueType.MATRIX else "string"
         raise PromQLError(
             ErrorKind.BAD_DATA,
             f'invalid expression type "{found}" for range query, must be Scalar or instant Vector',
@@ -83,21 +95,42 @@ def evaluate_range(
             "exceeded maximum resolution of 11,000 points per timeseries. "
             "Try decreasing the query resolution (?step=XX)",
         )
-    evaluation = Evaluation(store, query, start_ms, end_ms, limits or Limits(), settings or Settings())
     steps_ms = np.arange(start_ms, end_ms + 1, step_ms, dtype=np.int64)
-    with np.errstate(all="ignore"):
-        return _range_result(evaluate_node(expr, steps_ms, evaluation), steps_ms, evaluation)
+
+    def answer() -> RangeResult:
+        evaluation = Evaluation(store, query, start_ms, end_ms, limits or Limits(), settings or Settings())
+        with np.errstate(all="ignore"):
+            return _range_result(evaluate_node(expr, steps_ms, evaluation), steps_ms, evaluation)
+
+    return _with_room(answer)
+
+
+def _with_room(answer: Callable[[], T]) -> T:
+    """Evaluate; if the query is so deep that Python runs out of frames, allow more of them and evaluate again.
+
+    The limit guards the C stack, which calls from Python to Python do not use. It is never lowered, because
+    another thread may be as deep in its own query.
+    """
+    try:
+        return answer()
+    except RecursionError:
+        sys.setrecursionlimit(max(sys.getrecursionlimit(), _FRAMES_MAX))
+    try:
+        return answer()
+    except RecursionError:
+        raise PromQLError(ErrorKind.EXECUTION, "the query is nested too deeply to be evaluated") from None
 
 
 @lru_cache(maxsize=1024)
-def _read(text: str) -> Expr:
+def _read(text: str) -> tuple[Expr, ValueType]:
     # A policy asks the same few questions again and again.
-    return parse(text)
+    expr = parse(text)
+    return expr, value_type(expr)
 
 
-def _parsed(query: Expr | str) -> Expr:
+def _parsed(query: Expr | str) -> tuple[Expr, ValueType]:
     if not isinstance(query, str):
-        return query
+        return query, value_type(query)
     try:
         return _read(query)
     except PromQLSyntaxError as error:

@@ -197,6 +197,13 @@ def test_too_much_is_refused(store_of: Any) -> None:
         evaluate("max_over_time(vector(1)[1000000s:1ms])", 2_000_000.0, store)
 
 
+@pytest.mark.parametrize(
+    "query", ["abs(" * 490 + "limit" + ")" * 490, "max_over_time(" * 240 + "limit" + "[5m:1m])" * 240]
+)
+def test_the_deepest_queries_are_answered(store_of: Any, numbers: Any, query: str) -> None:
+    assert len(evaluate(query, 30.0, store_of({'limit{zone="x"}': [(t, 1.0) for t in range(0, 31, 15)]})).vector()) <= 1
+
+
 def test_a_tree_that_was_built_is_evaluated_like_its_text(store_of: Any, numbers: Any) -> None:
     from promql.syntax import parse
 
