@@ -16,6 +16,7 @@ from typing import Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from promql.storage.allocating import reuse_large_blocks
 from promql.storage.labels import Labels
 from promql.storage.selecting import matching
 from promql.syntax.tree import Matcher
@@ -128,6 +129,8 @@ class BlockStore:
         self._blocks = tuple(blocks)
         self._runs = runs
         self._selected: dict[tuple[Matcher, ...], Sequence[Block]] = {}
+        if runs > 1:
+            reuse_large_blocks()
 
     @property
     def runs(self) -> int:
