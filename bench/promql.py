@@ -76,10 +76,12 @@ def _series() -> list[tuple[dict[str, str], Callable[[int], int]]]:
 def _parallel(runs: int) -> BlockStore:
     series = _series()
     rates = np.array([[rate(run) for run in range(runs)] for _, rate in series], dtype=np.float64)
+    # A scrape's values lie together, as a simulator that goes from scrape to scrape would lay them.
+    samples = np.arange(SCRAPES)[:, None, None] * rates
     block = ArrayBlock(
         labels=[labels_of(labels) for labels, _ in series],
         times_ms=np.arange(SCRAPES, dtype=np.int64) * INTERVAL_MS,
-        array=rates[:, :, None] * np.arange(SCRAPES),
+        array=np.moveaxis(samples, 0, -1),
         reset_columns=np.empty(0, dtype=np.int64),
     )
     return BlockStore([block], runs=runs)
