@@ -123,7 +123,14 @@ class Windows:
         times_ms = self.block.times_ms[begin:end][safe]
         if safe.ndim == 1:
             return self._columns(safe), times_ms
-        return np.take_along_axis(self.samples, safe, axis=-1), times_ms
+        if "samples" in self.__dict__:
+            return np.take_along_axis(self.samples, safe, axis=-1), times_ms
+        # Runs differ in where their samples are; still only the columns that one of them needs are read.
+        needed = np.zeros(end - begin, dtype=np.bool_)
+        needed[safe] = True
+        place = np.cumsum(needed) - 1
+        values = self.block.values(np.flatnonzero(needed) + begin)
+        return np.take_along_axis(values, place[safe], axis=-1), times_ms
 
     def _columns(self, relative: Indices) -> Floats:
         begin, _ = self._span
@@ -154,10 +161,14 @@ class Windows:
 
     def reset_losses(self) -> Floats:
         """Return what counters had reached when they were reset, summed over each window."""
-        resets = self.block.reset_columns
-        if resets is not None and not self.is_masked:
-            return self.losses_at(resets)
         total: Floats = np.zeros((1, 1, 1))
+        resets = self.block.reset_columns
+        if resets is not None:
+            begin, end = self._span
+            if not ((resets > begin) & (resets < end)).any():
+                return total
+            if not self.is_masked:
+                return self.losses_at(resets)
         previous: Floats | None = None
         seen: Bools | None = None
         for points in self.walk():

@@ -257,3 +257,27 @@ def test_a_store_that_knows_its_resets_is_read_at_edges_and_resets_only() -> Non
     assert sum(asked) == 4
     # Columns 16 … 23 are 16 … 19, then 5 … 8: 8 - 16 + 19 = 11 in 105 s, stretched over two minutes.
     np.testing.assert_allclose(result.values, 11 * 120 / 105)
+
+
+def test_a_series_born_in_some_runs_is_read_at_the_edges_of_each_run_only() -> None:
+    """Columns 16 … 23 are in the window; runs were born at 0, 18 and never, so 16, 18 and 23 are all that is read."""
+    asked: list[int] = []
+
+    class Watched(ArrayBlock):
+        def values(self, columns: Any) -> Any:
+            asked.extend(columns.tolist() if not isinstance(columns, slice) else range(SAMPLES))
+            return ArrayBlock.values(self, columns)
+
+    born = np.array([0, 18, SAMPLES])
+    block = Watched(
+        labels=[labels_of({"__name__": "x_total"})],
+        times_ms=round(START_S * 1000) + np.arange(SAMPLES) * STEP_MS,
+        array=np.arange(SAMPLES, dtype=float)[None, None, :].repeat(3, axis=1),
+        present=(np.arange(SAMPLES) >= born[:, None])[None],
+        reset_columns=np.array([], dtype=np.int64),
+    )
+    result = evaluate("delta(x_total[2m])", START_S + (SAMPLES - 1) * 15, BlockStore([block], runs=3))
+    assert sorted(set(asked)) in ([16, 18, 23], [0, 16, 18, 23])
+    assert result.present[:, 0].tolist() == [True, True, False]
+    # 7 in 105 s over two minutes; 5 in 75 s with 45 s missing before, of which half an interval of 15 s counts.
+    np.testing.assert_allclose(result.values[:2, 0], [7 * 120 / 105, 5 * 82.5 / 75])
