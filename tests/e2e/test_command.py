@@ -129,7 +129,7 @@ def test_two_game_days_side_by_side_do_not_meet(game_days: Path, tmp_path: Path,
     assert gone([], scratch, 3.0) == []
 
 
-@pytest.mark.parametrize("drill", ["guard-total-failure", "prometheus-gone"])
+@pytest.mark.parametrize("drill", ["guard-total-failure", "no-traffic"])
 def test_chaos_run_plays_a_game_day_as_a_user_of_chaos_toolkit_would(
     game_days: Path, tmp_path: Path, scratch: Path, drill: str
 ) -> None:
@@ -154,4 +154,27 @@ def test_chaos_run_plays_a_game_day_as_a_user_of_chaos_toolkit_would(
     assert not journal["deviated"]
     assert journal["gamebird"]["verdict"] == "aborted"
     assert [check["held"] for check in journal["gamebird"]["checks"] if check["what"] == "verdict"] == [True]
+    assert gone([], scratch, 3.0) == []
+
+
+def test_a_service_that_dies_at_its_start_ends_with_3_and_the_last_lines_of_its_log(
+    game_days: Path, tmp_path: Path, scratch: Path
+) -> None:
+    text = (game_days / "good.yaml").read_text(encoding="utf-8").replace("../", f"{game_days.parent}/")
+    program = "    command: [/bin/sh, -c, 'echo the database cannot be opened; exit 4']\n"
+    file = tmp_path / "own.yaml"
+    file.write_text(text.replace("    release: {}\n", f"{program}    release: {{}}\n"), encoding="utf-8")
+    done = subprocess.run(
+        [str(BIN / "gamebird"), "gameday", str(file), "--speed", SPEED, "--report", "out"],
+        cwd=tmp_path,
+        env=environment(scratch),
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+    assert done.returncode == 3
+    assert "ended at its start (exit code 4)" in done.stderr
+    assert "the database cannot be opened" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "out").exists()
     assert gone([], scratch, 3.0) == []
