@@ -117,7 +117,7 @@ def short_text(value: float) -> str:
     if not math.isfinite(value):
         return plain_text(value)
     exponent = 0 if value == 0 else math.floor(math.log10(abs(value)))
-    if exponent < -4 or exponent >= 21:
+    if exponent < -4 or exponent >= 6:
         digits, _, power = f"{Decimal(repr(value)):e}".partition("e")
         digits = digits.rstrip("0").rstrip(".") if "." in digits else digits
         return f"{digits}e{power[0]}{int(power[1:]):02d}"
