@@ -12,8 +12,8 @@ import struct
 import threading
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -94,51 +94,40 @@ class _Column:
         self.start += int(np.searchsorted(self.times_ms[self.start : self.size], time_ms))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Slice:
-    """One series' samples in a span, as they were when they were selected."""
+class _Slice(NamedTuple):
+    """One series' samples in a span, as they were when they were selected. A tuple, since many are made per query."""
 
     labels: Labels
     times_ms: Times
     values: Floats
-    resets: tuple[int, ...]
+    resets: Sequence[int]
     has_stale: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class SlicesBlock:
     """Series of a memory store that were sampled at the same times in the selected span."""
 
-    slices: Sequence[_Slice]
+    __slots__ = ("_slices", "has_stale", "labels", "reset_columns", "times_ms")
 
-    @property
-    def labels(self) -> Sequence[Labels]:
-        return [each.labels for each in self.slices]
-
-    @property
-    def times_ms(self) -> Times:
-        return self.slices[0].times_ms
-
-    @property
-    def reset_columns(self) -> NDArray[np.int64] | None:
-        columns = sorted({column for each in self.slices for column in each.resets})
-        return np.array(columns, dtype=np.int64)
-
-    @property
-    def has_stale(self) -> bool:
-        return any(each.has_stale for each in self.slices)
+    def __init__(self, slices: Sequence[_Slice]) -> None:
+        self._slices = slices
+        self.labels: Sequence[Labels] = [each.labels for each in slices]
+        self.times_ms: Times = slices[0].times_ms
+        self.has_stale: bool = any(each.has_stale for each in slices)
+        resets = sorted({column for each in slices for column in each.resets})
+        self.reset_columns: NDArray[np.int64] | None = np.array(resets, dtype=np.int64)
 
     def values(self, columns: Columns) -> Floats:
         if isinstance(columns, slice):
-            return np.array([each.values[columns] for each in self.slices])[:, None, :]
-        taken = [each.values.take(columns) for each in self.slices]
+            return np.array([each.values[columns] for each in self._slices])[:, None, :]
+        taken = [each.values.take(columns) for each in self._slices]
         return np.array(taken)[:, None, :]
 
     def presence(self) -> None:
         return None
 
     def only(self, rows: Sequence[int]) -> SlicesBlock:
-        return SlicesBlock(slices=[self.slices[row] for row in rows])
+        return SlicesBlock([self._slices[row] for row in rows])
 
 
 class MemoryStore:
@@ -233,28 +222,24 @@ class MemoryStore:
         groups: dict[bytes, list[_Slice]] = {}
         for each in slices:
             groups.setdefault(each.times_ms.tobytes(), []).append(each)
-        return [SlicesBlock(slices=group) for group in groups.values()]
+        return [SlicesBlock(group) for group in groups.values()]
 
     def _slices(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[_Slice]:
         horizon_ms = self._horizon_ms()
         if horizon_ms is not None:
             start_ms = max(start_ms, horizon_ms)
         found = []
+        span = np.array((start_ms, end_ms + 1), dtype=np.int64)
         for column in self._matching(tuple(matchers)):
-            times_ms = column.times_ms[column.start : column.size]
-            low, high = times_ms.searchsorted((start_ms, end_ms + 1)).tolist()
+            start = column.start
+            times_ms = column.times_ms[start : column.size]
+            low, high = times_ms.searchsorted(span).tolist()
             if low == high:
                 continue
-            first = column.start + low
-            found.append(
-                _Slice(
-                    labels=column.labels,
-                    times_ms=times_ms[low:high],
-                    values=column.values[first : column.start + high],
-                    resets=tuple(at - first for at in column.resets if first < at < column.start + high),
-                    has_stale=column.has_stale,
-                )
-            )
+            first, end = start + low, start + high
+            inside = [at - first for at in column.resets if first < at < end] if column.resets else ()
+            values = column.values[first:end]
+            found.append(_Slice(column.labels, times_ms[low:high], values, inside, column.has_stale))
         return found
 
     def _matching(self, matchers: tuple[Matcher, ...]) -> list[_Column]:
