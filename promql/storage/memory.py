@@ -134,8 +134,9 @@ class MemoryStore:
     """Series in memory, one run, safe for one writer and many readers.
 
     Args:
-        retention_s: how far behind the newest sample of the store a sample may be; older ones are forgotten
-            when their series grows. None keeps all.
+        retention_s: how far behind the newest sample of the store a sample may be. Older ones are neither shown
+            nor taken; their memory is given back as series grow, and that of ended series as new ones begin.
+            None keeps all.
     """
 
     def __init__(self, *, retention_s: float | None = None) -> None:
@@ -145,6 +146,7 @@ class MemoryStore:
         self._names: dict[str, list[_Column]] = {}
         self._selected: dict[tuple[Matcher, ...], list[_Column]] = {}
         self._newest_ms: int | None = None
+        self._swept_ms = -math.inf
         self._outcomes: Counter[Appended] = Counter()
 
     @property
@@ -184,6 +186,9 @@ class MemoryStore:
             return Appended.TOO_OLD
         column = self._series.get(labels)
         if column is None:
+            # Pods come and go: where series begin, others have ended.
+            if horizon_ms is not None and horizon_ms > self._swept_ms:
+                self._forget_before(horizon_ms)
             column = _Column(labels)
             self._series[labels] = column
             self._selected.clear()
@@ -204,16 +209,21 @@ class MemoryStore:
         """Drop what is beyond retention, whole series included; return how many series went."""
         with self._lock:
             horizon_ms = self._horizon_ms()
-            if horizon_ms is None:
-                return 0
-            for column in self._series.values():
-                column.forget_before(horizon_ms)
-            gone = [labels for labels, column in self._series.items() if column.start == column.size]
-            for labels in gone:
-                column = self._series.pop(labels)
-                self._names[value_of(labels, METRIC_NAME)].remove(column)
-            self._selected.clear()
-            return len(gone)
+            return 0 if horizon_ms is None else self._forget_before(horizon_ms)
+
+    def _forget_before(self, horizon_ms: int) -> int:
+        for column in self._series.values():
+            column.forget_before(horizon_ms)
+        gone = [labels for labels, column in self._series.items() if column.start == column.size]
+        for labels in gone:
+            del self._series[labels]
+        self._names = {}
+        for labels, column in self._series.items():
+            self._names.setdefault(value_of(labels, METRIC_NAME), []).append(column)
+        self._selected.clear()
+        # Half a retention later there may be something to forget again.
+        self._swept_ms = horizon_ms + (self._retention_ms or 0) / 2
+        return len(gone)
 
     def select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> Sequence[Block]:
         """Return the matching series with a sample in the span, those with equal times together."""

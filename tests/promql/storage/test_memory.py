@@ -112,6 +112,15 @@ def test_a_long_series_with_retention_keeps_its_memory_bounded() -> None:
     assert block.values(slice(0, 61))[0, 0].tolist() == [float(second) for second in range(4939, 5000)]
 
 
+def test_series_that_have_ended_give_way_to_new_ones() -> None:
+    """A thousand pods, one after the other, 10 s each; only those of the last minute and a half are still held."""
+    store = MemoryStore(retention_s=60)
+    for pod in range(1000):
+        store.append({"__name__": "up", "pod": str(pod)}, pod * 10.0, 1.0)
+    assert len(store.label_sets()) == 7
+    assert len(store._series) <= 10
+
+
 def test_resets_are_remembered_across_growth() -> None:
     # 0 1 … 99, 0 1 … 99, 0 1 … 99: resets at the columns 100 and 200.
     store = MemoryStore()
