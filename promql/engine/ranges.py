@@ -167,10 +167,11 @@ def min_over_time(windows: Windows, _: list[Floats]) -> Outcome:
 
 
 def quantile_over_time(windows: Windows, scalars: list[Floats]) -> Outcome:
-    values, present = windows.gathered()
-    if values.shape[-1] == 0:
-        return _fitted(windows, np.full(1, np.nan), least=1)
-    return _fitted(windows, quantile(scalars[0], *_runs_fit(values, present, scalars[0]), axis=-1), least=1)
+    parts = [
+        quantile(scalars[0][:, steps], *_runs_fit(values, present, scalars[0]), axis=-1)
+        for steps, values, present in windows.gathered()
+    ]
+    return _fitted(windows, np.concatenate(parts, axis=-1) if parts else np.full(1, np.nan), least=1)
 
 
 def _runs_fit(values: Floats, present: Bools, scalar: Floats) -> tuple[Floats, Bools]:

@@ -116,7 +116,7 @@ def windows_of(
             end_ms=ends_ms,
             step_ms=steps_ms,
             range_s=node.range_s,
-            runs=evaluation.runs,
+            check=evaluation.check,
         )
         evaluation.charge(len(block.labels) * evaluation.runs * steps)
         found.append(windows)
@@ -130,10 +130,11 @@ def _subquery_blocks(
     step_ms = max(1, round(step_s * 1000))
     # The first multiple of the step after the window's open left edge.
     first_ms = (int(starts_ms.min()) // step_ms + 1) * step_ms
-    inner_ms = np.arange(first_ms, int(ends_ms.max()) + 1, step_ms, dtype=np.int64)
-    if not len(inner_ms):
+    inner_steps = (int(ends_ms.max()) - first_ms) // step_ms + 1
+    if inner_steps <= 0:
         return []
-    evaluation.charge(len(inner_ms) * evaluation.runs)
+    evaluation.charge(inner_steps * evaluation.runs)
+    inner_ms = first_ms + step_ms * np.arange(inner_steps, dtype=np.int64)
     value = evaluate(node.expr, inner_ms, evaluation)
     if isinstance(value, np.ndarray):
         value = Vector([()], value[None], np.ones((1, *value.shape), dtype=np.bool_))

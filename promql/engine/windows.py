@@ -7,7 +7,7 @@ loops over runs or steps. Staleness markers and samples that are missing in some
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -17,6 +17,9 @@ from numpy.typing import NDArray
 from promql.storage.blocks import Block, Bools, Floats, Times, is_stale
 
 Indices = NDArray[np.int64]
+
+_GATHERED_MAX = 2_000_000
+"""How many values of windows are held at once, unless one step's are more."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -45,7 +48,8 @@ class Windows:
     end_ms: Times
     step_ms: Times
     range_s: float
-    runs: int = field(default=1)
+    check: Callable[[], None] = field(default=lambda: None)
+    """Called again and again during long work; raises to end it."""
 
     @cached_property
     def _span(self) -> tuple[int, int]:
@@ -200,6 +204,7 @@ class Windows:
         low, high = self._relative
         longest = int(np.max(high - low, initial=0))
         for place in range(longest):
+            self.check()
             column = low + place
             inside = column < high
             values, times_ms = self.at(column)
@@ -208,15 +213,25 @@ class Windows:
                 present = self.mask[..., np.minimum(column, self.mask.shape[-1] - 1)] & inside
             yield Points(values=values, times_ms=times_ms, present=present)
 
-    def gathered(self) -> tuple[Floats, Bools]:
-        """Return (series, runs, steps, samples) values of every window and which are present."""
+    def gathered(self) -> Iterator[tuple[slice, Floats, Bools]]:
+        """Yield (series, runs, steps, samples) values of whole windows and which are present, some steps at a time.
+
+        Together the windows may be far larger than the samples, since they overlap.
+        """
         low, high = self._relative
         longest = int(np.max(high - low, initial=0))
-        columns = low[:, None] + np.arange(longest)[None, :]
-        inside = columns < high[:, None]
-        safe = np.minimum(columns, max(self.samples.shape[-1] - 1, 0))
-        values = self.samples[..., safe]
-        present = np.broadcast_to(inside, values.shape)
-        if self.mask is not None:
-            present = present & self.mask[..., safe]
-        return values, present
+        if not longest:
+            return
+        per_step = self.samples.shape[0] * self.samples.shape[1] * longest
+        at_once = max(1, _GATHERED_MAX // per_step)
+        for begin in range(0, len(low), at_once):
+            self.check()
+            some = slice(begin, min(begin + at_once, len(low)))
+            columns = low[some, None] + np.arange(longest)[None, :]
+            inside = columns < high[some, None]
+            safe = np.minimum(columns, self.samples.shape[-1] - 1)
+            values = self.samples[..., safe]
+            present = np.broadcast_to(inside, values.shape)
+            if self.mask is not None:
+                present = present & self.mask[..., safe]
+            yield some, values, present

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -152,3 +153,16 @@ def test_a_rate_of_something_that_is_no_counter_by_name_is_remarked_on(store_of:
         '"queue_depth" (2:7)',
     )
     assert evaluate("rate(x_total[1m])", 300.0, store_of({"x_total": EVERY_15_S})).annotations.infos == ()
+
+
+def test_windows_that_overlap_a_thousandfold_are_not_held_all_at_once(store_of: Any) -> None:
+    """11,000 steps over windows of 2,000 samples are 22 million values; whole they would be 176 MB and more."""
+    store = store_of({"x": [(float(t), float(t % 7)) for t in range(2000)]})
+    tracemalloc.start()
+    result = evaluate_range("quantile_over_time(0.5, x[2000s])", 1000.0, 2099.0, 0.1, store)
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak_bytes < 100e6
+    assert result.values.shape == (1, 1, 10_991)
+    # At 1999 s all samples are in: 0 … 6 in turn, whose middle is 3.
+    assert result.values[0, 0, 9990] == 3.0
