@@ -122,10 +122,11 @@ def test_errors_have_their_kind_status_and_reason(ask, path, parameters, status,
 
 
 def test_deep_nesting_is_refused_and_not_survived_by_luck(ask):
-    for query in ("(" * 2_000 + "1" + ")" * 2_000, "-" * 3_000 + "up", "abs(" * 400 + "up" + ")" * 400):
+    for query in ("(" * 2_000 + "1" + ")" * 2_000, "-" * 3_000 + "up", "abs(" * 1_000 + "up" + ")" * 1_000):
         status, answer = ask("query", query=query)
         assert status in (400, 422), query[:10]
         assert answer["status"] == "error"
+    assert ask("query", query="abs(" * 400 + "up" + ")" * 400)[1]["data"]["result"][0]["value"][1] == "1"
 
 
 def test_a_body_that_is_too_large_is_not_read(client):
