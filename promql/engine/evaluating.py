@@ -44,6 +44,14 @@ _COUNTER_ENDINGS = ("_total", "_sum", "_count", "_bucket")
 def evaluate_node(node: Expr, steps_ms: Times, evaluation: Evaluation) -> Value:
     """Return what the node is at each step, in every run."""
     evaluation.check()
+    held = evaluation.samples
+    value = _value_of(node, steps_ms, evaluation)
+    # What the node was made from is free again; what it is stays until whoever asked is done with it.
+    evaluation.samples = held + (value.values.size if isinstance(value, Vector) else 0)
+    return value
+
+
+def _value_of(node: Expr, steps_ms: Times, evaluation: Evaluation) -> Value:
     match node:
         case NumberLiteral():
             return np.full((1, len(steps_ms)), node.value)

@@ -17,6 +17,8 @@ from promql.syntax.tree import At, AtBound, MatrixSelector, Subquery, VectorSele
 
 Evaluate = Callable[..., Value]
 
+_TIME_MAX_MS = 2.0**61
+
 
 def at_ms(at: At, evaluation: Evaluation) -> int | None:
     if at is None:
@@ -25,7 +27,8 @@ def at_ms(at: At, evaluation: Evaluation) -> int | None:
         return evaluation.start_ms
     if at is AtBound.END:
         return evaluation.end_ms
-    return round(float(at) * 1000)
+    # No sample lies beyond, and there is room to subtract an offset and a range.
+    return round(max(-_TIME_MAX_MS, min(float(at) * 1000, _TIME_MAX_MS)))
 
 
 def moved(steps_ms: Times, offset_s: float, at: At, evaluation: Evaluation) -> Times:

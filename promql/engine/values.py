@@ -27,7 +27,7 @@ class Limits:
     """How much one evaluation may take before it is refused.
 
     Attributes:
-        samples_max: samples read or made in all, all runs together.
+        samples_max: samples read or held at once, all runs together.
         canceled: asked now and then; True ends the evaluation.
     """
 

@@ -204,6 +204,17 @@ def test_the_deepest_queries_are_answered(store_of: Any, numbers: Any, query: st
     assert len(evaluate(query, 30.0, store_of({'limit{zone="x"}': [(t, 1.0) for t in range(0, 31, 15)]})).vector()) <= 1
 
 
+def test_a_time_beyond_all_clocks_selects_nothing(store_of: Any) -> None:
+    for query in ("limit @ 1e18", "rate(limit[5m] @ -1e18)", "limit offset 290y"):
+        assert evaluate(query, 30.0, store_of(PODS)).vector() == []
+
+
+def test_samples_count_while_they_are_held_and_no_longer(store_of: Any) -> None:
+    """Each sum reads three samples and keeps one, so ten sums in a row never hold more than five."""
+    query = " + ".join(["sum(load)"] * 10)
+    assert evaluate(query, 30.0, store_of(PODS), limits=Limits(samples_max=6)).vector() == [((), 90.0)]
+
+
 def test_a_tree_that_was_built_is_evaluated_like_its_text(store_of: Any, numbers: Any) -> None:
     from promql.syntax import parse
 
