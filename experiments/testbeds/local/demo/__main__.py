@@ -6,8 +6,7 @@ import asyncio
 import os
 import signal
 
-from aiohttp import web
-
+from experiments.testbeds.local.demo.http1 import Server
 from experiments.testbeds.local.demo.identity import VARIABLE, Identity
 from experiments.testbeds.local.demo.service import Pod
 
@@ -18,16 +17,15 @@ PARENT_POLL_S = 0.5
 async def serve(identity: Identity) -> None:
     """Listen until the process is told to end."""
     pod = Pod(identity)
-    runner = web.AppRunner(pod.app(), access_log=None, shutdown_timeout=DRAIN_S)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", identity.port, backlog=1024).start()
+    server = Server(pod.handle)
+    await server.start(identity.port)
     told = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, told.set)
     tasks = [asyncio.create_task(pod.live()), asyncio.create_task(_follow_parent(told))]
     await told.wait()
     for task in tasks:
         task.cancel()
-    await runner.cleanup()
+    await server.drain(DRAIN_S)
 
 
 async def _follow_parent(told: asyncio.Event) -> None:

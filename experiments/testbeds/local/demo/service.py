@@ -6,16 +6,15 @@ import asyncio
 import os
 import random
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from aiohttp import web
-from openfeature.client import OpenFeatureClient
-from openfeature.evaluation_context import EvaluationContext
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from experiments.testbeds.local.demo.fate import Fates
-from experiments.testbeds.local.demo.flags import FlagdFileProvider, flag_client
+from experiments.testbeds.local.demo.http1 import Answer, Request
 from experiments.testbeds.local.demo.identity import Identity
 
 READY_PATH = "/-/ready"
@@ -33,11 +32,11 @@ class Pod:
         self.ready_at: float | None = None
         self._fates = Fates(identity.release, identity.first, random.Random(identity.seed))
         self._known = frozenset(route for _, route in identity.routes)
-        self._hung = asyncio.Event()
+        self._hung = False
         self._headers = {"x-gamebird-revision": identity.pod_hash, "x-gamebird-pod": identity.pod}
-        self._flags: tuple[OpenFeatureClient, FlagdFileProvider] | None = None
-        if identity.flags_file is not None:
-            self._flags = flag_client(Path(identity.flags_file))
+        self._flags: _Flags | None = None
+        if identity.flags_file is not None and identity.release.behind_flag is not None:
+            self._flags = _Flags(Path(identity.flags_file), identity.release.behind_flag)
         self._registry = CollectorRegistry()
         self._requests = Counter(
             "http_requests", "Requests by answer.", ["service", "method", "route", "status"], registry=self._registry
@@ -49,6 +48,7 @@ class Pod:
             buckets=BUCKETS_S,
             registry=self._registry,
         )
+        self._counters: dict[tuple[str, str, int], tuple[Any, Any]] = {}
         self._bear_series()
 
     def _bear_series(self) -> None:
@@ -59,13 +59,17 @@ class Pod:
             if self.identity.release.series_5xx == "start":
                 self._requests.labels(self.identity.service, method, route, "500")
 
-    def app(self) -> web.Application:
-        """Return the application to serve."""
-        app = web.Application()
-        app.router.add_get(READY_PATH, self.readiness)
-        app.router.add_get(METRICS_PATH, self.metrics)
-        app.router.add_route("*", "/{path:.*}", self.answer)
-        return app
+    def handle(self, request: Request, answer: Answer) -> None:
+        """Answer a probe, a scrape or a user; a pod that hangs answers nobody."""
+        if self._hung:
+            return
+        if request.path == READY_PATH:
+            ready = self.ready_at is not None
+            answer(200 if ready else 503, {}, b"ready" if ready else b"not ready")
+        elif request.path == METRICS_PATH:
+            answer(200, {"content-type": CONTENT_TYPE_LATEST}, generate_latest(self._registry))
+        else:
+            self._answer_user(request, answer)
 
     async def live(self) -> None:
         """Become ready when the release does, then meet the end that it has in store. Runs as long as the pod."""
@@ -80,51 +84,42 @@ class Pod:
             tasks.append(asyncio.create_task(self._hang(release.hang_after_s / speed)))
         await asyncio.gather(*tasks)
 
-    async def readiness(self, request: web.Request) -> web.Response:
-        """Answer the probe."""
-        await self._freeze_if_hung()
-        ready = self.ready_at is not None
-        return web.Response(status=200 if ready else 503, text="ready" if ready else "not ready")
-
-    async def metrics(self, request: web.Request) -> web.Response:
-        """Answer a scrape."""
-        await self._freeze_if_hung()
-        return web.Response(body=generate_latest(self._registry), headers={"content-type": CONTENT_TYPE_LATEST})
-
-    async def answer(self, request: web.Request) -> web.Response:
-        """Answer a user."""
-        await self._freeze_if_hung()
+    def _answer_user(self, request: Request, answer: Answer) -> None:
         started = time.perf_counter()
         age_s = 0.0 if self.ready_at is None else (time.monotonic() - self.ready_at) * self.identity.speed
         fate = self._fates.draw(path=request.path, age_s=age_s, flag_on=self._flag_on(request))
-        await asyncio.sleep(fate.delay_s)
-        # A path of users' own making must not become a series of its own.
-        route = request.path if request.path in self._known else "other"
-        labels = (self.identity.service, request.method, route)
-        self._requests.labels(*labels, str(fate.status)).inc()
-        self._duration.labels(*labels).observe(time.perf_counter() - started)
-        return web.Response(status=fate.status, headers=self._headers, text="ok" if fate.status == 200 else "failed")
 
-    def _flag_on(self, request: web.Request) -> bool:
-        flag = self.identity.release.behind_flag
-        if flag is None:
+        def finish() -> None:
+            if self._hung:
+                return
+            # A path of users' own making must not become a series of its own.
+            route = request.path if request.path in self._known else "other"
+            requests, duration = self._series(request.method, route, fate.status)
+            requests.inc()
+            duration.observe(time.perf_counter() - started)
+            answer(fate.status, self._headers, b"ok" if fate.status == 200 else b"failed")
+
+        asyncio.get_running_loop().call_later(fate.delay_s, finish)
+
+    def _series(self, method: str, route: str, status: int) -> tuple[Any, Any]:
+        """Return the counter and the histogram of an answer; looking them up by label each time costs more."""
+        key = (method, route, status)
+        found = self._counters.get(key)
+        if found is None:
+            labels = (self.identity.service, method, route)
+            found = self._requests.labels(*labels, str(status)), self._duration.labels(*labels)
+            self._counters[key] = found
+        return found
+
+    def _flag_on(self, request: Request) -> bool:
+        if self.identity.release.behind_flag is None:
             return True
-        if self._flags is None:
-            return False
-        user = EvaluationContext(
-            targeting_key=request.headers.get("x-user-id", ""),
-            attributes={name: request.headers.get(f"x-user-{name}", "") for name in ("region", "plan")},
-        )
-        return self._flags[0].get_boolean_value(flag, False, user)
+        return self._flags is not None and self._flags.is_on(request)
 
     async def _follow_flags(self) -> None:
         while self._flags is not None:
             await asyncio.sleep(FLAG_POLL_S)
-            self._flags[1].refresh()
-
-    async def _freeze_if_hung(self) -> None:
-        if self._hung.is_set():
-            await asyncio.Event().wait()
+            self._flags.refresh()
 
     async def _crash(self, after_s: float) -> None:
         await asyncio.sleep(after_s)
@@ -133,4 +128,26 @@ class Pod:
 
     async def _hang(self, after_s: float) -> None:
         await asyncio.sleep(after_s)
-        self._hung.set()
+        self._hung = True
+
+
+class _Flags:
+    """The release's flag, asked for the user of each request. OpenFeature is read in only where there is a flag."""
+
+    def __init__(self, file: Path, flag: str) -> None:
+        from openfeature.evaluation_context import EvaluationContext
+
+        from experiments.testbeds.local.demo.flags import flag_client
+
+        self._flag = flag
+        self._client, provider = flag_client(file)
+        self.refresh: Callable[[], bool] = provider.refresh
+        self._user = EvaluationContext
+
+    def is_on(self, request: Request) -> bool:
+        """Return what the flag says for the user who asks; off where it is not known."""
+        user = self._user(
+            targeting_key=request.headers.get("x-user-id", ""),
+            attributes={name: request.headers.get(f"x-user-{name}", "") for name in ("region", "plan")},
+        )
+        return bool(self._client.get_boolean_value(self._flag, False, user))
