@@ -118,6 +118,7 @@ class Rehearsal:
     ended_s: float = 0.0
     notes: list[str] = field(default_factory=list)
     failure: Exception | None = None
+    interrupted: bool = False  # somebody wants it to end; kept, because the exception alone can get lost on its way
     started_at: datetime | None = None
     _seen: _Seen = field(default_factory=_Seen)
     _changed: threading.Condition = field(default_factory=threading.Condition)
@@ -134,6 +135,7 @@ class Rehearsal:
         """Bring the world up: stable serves, and users ask."""
         self.started_at = datetime.now(UTC)
         self.stable_hash = self.world.start()
+        self._heed_interruption()
         self.metrics_server = self.world.metrics_server
         clock = self.world.clock
         self._happened(
@@ -149,6 +151,7 @@ class Rehearsal:
             slow_after_s=self.setup.slow_after_s,
         )
         self.load.start()
+        self._heed_interruption()
         self.began_s = self.load.began_policy_s or clock.now_s()
 
     def stop(self) -> None:
@@ -340,6 +343,7 @@ class Rehearsal:
                     self._check()
 
     def _check(self) -> None:
+        self._heed_interruption()
         # Kept as well as raised: Chaos Toolkit makes a failed action of it and goes on with the next entry.
         if self.failure is not None:
             raise self.failure
@@ -350,6 +354,10 @@ class Rehearsal:
         except Exception as error:
             self.failure = error
             raise
+
+    def _heed_interruption(self) -> None:
+        if self.interrupted:
+            raise KeyboardInterrupt
 
     def _happened(self, event: Event) -> None:
         with self._changed:

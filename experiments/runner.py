@@ -75,10 +75,10 @@ def rehearse(game_day: GameDay, policy: str, options: Options, *, watch: Watch |
             rehearsal.stop()
             if view is not None:
                 view.close()
+        if rehearsal.interrupted:
+            raise KeyboardInterrupt
         if rehearsal.failure is not None:
             raise rehearsal.failure
-        if journal.get("status") == "interrupted":
-            raise KeyboardInterrupt
         return Rehearsed(
             card=score_rehearsal(rehearsal),
             series=series_of(rehearsal.events, rehearsal.requests(), ended_s=rehearsal.ended_s),

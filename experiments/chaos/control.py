@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
 from contextlib import ExitStack
 from pathlib import Path
@@ -23,6 +24,7 @@ from experiments.chaos import stage
 logger = logging.getLogger("chaostoolkit")
 
 _owned = ExitStack()
+_signals: dict[int, Any] = {}  # who handled a signal before
 _state = {"owned": False}  # whether the rehearsal on the stage was made here
 
 
@@ -31,6 +33,7 @@ def before_experiment_control(context: dict[str, Any], **_: Any) -> None:
     try:
         if not stage.is_on():
             stage.enter(_rehearsal_for(context))
+        _listen_for_the_end()
         stage.current().start()
     except Exception as error:
         if stage.is_on():
@@ -61,10 +64,28 @@ def cleanup_control() -> None:
     try:
         rehearsal.stop()
     finally:
+        while _signals:
+            signal.signal(*_signals.popitem())
         if _state["owned"]:  # it leaves the stage where it entered it
             _state["owned"] = False
             stage.leave()
             _owned.close()
+
+
+def _listen_for_the_end() -> None:
+    """Let Ctrl-C and SIGTERM end the rehearsal, wherever they hit.
+
+    Chaos Toolkit turns SIGTERM into an exception that its own activities swallow, and an exception can get lost in
+    any callback; so the wish is written down, and the next wait heeds it.
+    """
+
+    def end(number: int, _: Any) -> None:
+        if stage.is_on():
+            stage.current().interrupted = True
+        raise KeyboardInterrupt
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        _signals[number] = signal.signal(number, end)
 
 
 def _rehearsal_for(experiment: dict[str, Any]) -> Any:

@@ -230,10 +230,13 @@ def test_a_world_that_dies_ends_the_rehearsal_and_is_torn_down(game_day: GameDay
     assert not world.metrics_cut
 
 
-def test_ctrl_c_ends_a_rehearsal_within_seconds_and_restores(game_day: GameDay, in_world: Any) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_and_sigterm_end_a_rehearsal_within_seconds_and_restore(
+    game_day: GameDay, in_world: Any, number: signal.Signals
+) -> None:
     world = in_world(ScriptedWorld(ends="never"))
     made: list[Rehearsal] = []
-    timer = threading.Timer(3.5, os.kill, args=(os.getpid(), signal.SIGINT))
+    timer = threading.Timer(3.5, os.kill, args=(os.getpid(), number))
     timer.start()
     began = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
@@ -244,6 +247,8 @@ def test_ctrl_c_ends_a_rehearsal_within_seconds_and_restores(game_day: GameDay, 
     assert made[0].load is not None
     assert not made[0].load.alive
     assert not made[0].directory.exists()
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
 def test_more_than_a_thousand_real_requests_a_second_are_refused_before_anything_starts(game_day: GameDay) -> None:
