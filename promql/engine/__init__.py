@@ -144,7 +144,11 @@ def _milliseconds(t_s: float) -> int:
 
 
 def _annotations(evaluation: Evaluation) -> Annotations:
-    return Annotations(infos=tuple(sorted(evaluation.infos)), warnings=tuple(sorted(evaluation.warnings)))
+    infos, warnings = (
+        tuple(sorted(f"{message} ({place})" for message, place in remarks.items()))
+        for remarks in (evaluation.infos, evaluation.warnings)
+    )
+    return Annotations(infos=infos, warnings=warnings)
 
 
 def _instant_result(value: Value, at_ms: int, evaluation: Evaluation) -> Result:

@@ -19,7 +19,7 @@ from promql.engine.errors import ErrorKind, PromQLError
 from promql.storage.blocks import Bools, Floats, Store
 from promql.storage.labels import Labels
 from promql.syntax import Expr, to_text
-from promql.syntax.tree import Subquery
+from promql.syntax.tree import Paren, Subquery
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,8 +78,9 @@ class Evaluation:
     began_s: float = field(default_factory=time.monotonic)
     failed: Bools = field(init=False)
     failures: Counter[str] = field(default_factory=Counter)
-    infos: dict[str, None] = field(default_factory=dict)
-    warnings: dict[str, None] = field(default_factory=dict)
+    infos: dict[str, str] = field(default_factory=dict)
+    """Remarks and their place; of the same remark twice the last place is kept, as in Prometheus."""
+    warnings: dict[str, str] = field(default_factory=dict)
     samples: int = 0
 
     def __post_init__(self) -> None:
@@ -117,13 +118,15 @@ class Evaluation:
             raise PromQLError(ErrorKind.EXECUTION, message)
 
     def inform(self, message: str, node: Expr) -> None:
-        self.infos[f"PromQL info: {message} ({self.place(node)})"] = None
+        self.infos[f"PromQL info: {message}"] = self.place(node)
 
     def warn(self, message: str, node: Expr) -> None:
-        self.warnings[f"PromQL warning: {message} ({self.place(node)})"] = None
+        self.warnings[f"PromQL warning: {message}"] = self.place(node)
 
     def place(self, node: Expr) -> str:
-        """Return line and column of a node, counted from 1."""
+        """Return line and column of a node, counted from 1; of one in parentheses, those of what is inside."""
+        while isinstance(node, Paren):
+            node = node.expr
         if isinstance(node, Subquery):
             return "1:1"  # Prometheus has put the subquery's samples in its place by then, and they have none.
         # A tree that was built by hand has no text of its own, and no places in it.
