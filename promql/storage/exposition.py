@@ -63,7 +63,10 @@ def read_exposition(text: str, *, content_type: str = "") -> Exposition:
     try:
         for family in parse(text):
             kind = str(family.type)
-            families.append(Family(name=family.name, kind=kind, help=family.documentation, unit=family.unit))
+            name = family.name
+            if parse is text_families and any(sample.name == f"{name}_total" for sample in family.samples):
+                name += "_total"  # the parser takes it off counters; in this format the name was written with it
+            families.append(Family(name=name, kind=kind, help=family.documentation, unit=family.unit))
             for sample in family.samples:
                 if getattr(sample, "native_histogram", None) is not None:
                     raise ExpositionError(f"{sample.name} is a native histogram; only classic ones are held here")

@@ -98,6 +98,20 @@ def test_recorded_series_are_served_until_the_process_is_told_to_end(data: Path)
     assert (server.returncode, errors) == (0, "")
 
 
+def test_metadata_of_an_exposition_file_is_served_under_the_names_it_wrote(tmp_path: Path) -> None:
+    (tmp_path / "a.prom").write_text("# HELP hits_total Hits.\n# TYPE hits_total counter\nhits_total 3 1700000000000\n")
+    command = [sys.executable, "-m", "gamebird", "prometheus", "serve", "--data", str(tmp_path)]
+    with subprocess.Popen([*command, "--listen", "127.0.0.1:0"], stdout=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stdout is not None
+            address = server.stdout.readline().split()[-1]
+            known = httpx.get(f"{address}/api/v1/metadata", timeout=20).json()["data"]
+        finally:
+            server.terminate()
+            server.communicate(timeout=20)
+    assert known == {"hits_total": [{"type": "counter", "help": "Hits.", "unit": ""}]}
+
+
 @pytest.mark.parametrize("listen", ["9090", "127.0.0.1:", "127.0.0.1:99999"])
 def test_an_address_that_is_none_exits_with_2(data: Path, listen: str) -> None:
     done = run("prometheus", "serve", "--data", str(data), "--listen", listen)
