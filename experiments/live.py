@@ -30,7 +30,7 @@ from experiments.events import (
 )
 from experiments.rehearsal import Rehearsal
 from experiments.report.words import clock, count, share
-from experiments.scorecard import value_text
+from experiments.story import value_text
 
 REFRESHES_PER_S = 4
 MEASUREMENTS_SHOWN = 6

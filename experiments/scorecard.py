@@ -8,34 +8,21 @@ caught in no time.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from experiments.events import (
-    Deployed,
-    Event,
-    FaultBegan,
-    FaultEnded,
-    MeasurementTaken,
-    PodEnded,
-    RunChanged,
-    StatusChanged,
-    WeightSet,
-)
+from experiments.events import Deployed, Event, FaultBegan, WeightSet
 from experiments.gameday_files import Expectation
 from experiments.provenance import Provenance
+from experiments.story import DecisionLine, FaultLine, MeasurementLine, decision_lines, fault_lines, measurement_lines
+from experiments.users import UNDER_TEST, RevisionCount, is_bad, revision_counts, settled
 from experiments.verdicts import Verdict, find_verdict
 
 if TYPE_CHECKING:
     import pandas as pd
-
-STABLE, UNDER_TEST, NOBODY = "stable", "under test", "nobody"
-SERVER_ERROR = 500
-_BAD_PHASES = ("Failed", "Error", "Inconclusive")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,64 +33,6 @@ class Check:
     expected: str
     actual: str
     held: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RevisionCount:
-    """What users saw of one revision, from the start of the traffic to its end; latencies in seconds of the wall."""
-
-    role: str  # stable, under test, or nobody: no revision answered
-    pod_hash: str
-    requests: int
-    bad: int
-    error_answers: int
-    no_answer: int
-    too_slow: int
-    p50_s: float | None
-    p95_s: float | None
-    p99_s: float | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MeasurementLine:
-    """One measurement, as the report lists it."""
-
-    t_s: float
-    step_index: int | None
-    metric: str
-    value: str
-    number: float | None  # the first sample, for the picture
-    requests: float | None
-    requests_min: float | None
-    condition: str
-    phase: str
-    reason: str
-    message: str
-    flip: str
-    query: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DecisionLine:
-    """One turn of the rollout, and the record behind it: which limit fired on which measurement."""
-
-    t_s: float
-    what: str
-    weight_percent: float
-    limit: str = ""  # which limit fired, in the analysis run's own words
-    measurements: tuple[MeasurementLine, ...] = ()  # those that the limit counted last
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FaultLine:
-    """One fault, and how it ended; None: it was never seen to end."""
-
-    name: str
-    kind: str
-    detail: str
-    began_s: float
-    ended_s: float | None
-    why: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,7 +125,7 @@ class Evidence:
 
 def score(evidence: Evidence) -> Scorecard:
     """Return the scorecard of one rehearsal."""
-    deployed = _deployed(evidence.events, "under test")
+    deployed = _deployed(evidence.events, UNDER_TEST)
     t0_s = deployed.t_s if deployed else evidence.ended_s
     release_hash = deployed.pod_hash if deployed else ""
     verdict, said_by = find_verdict(evidence.events, release_hash)
@@ -248,53 +177,6 @@ def score(evidence: Evidence) -> Scorecard:
     )
 
 
-# ---- what users saw
-
-
-def settled(requests: pd.DataFrame) -> pd.DataFrame:
-    """Return the requests that were sent and whose fate is known."""
-    return requests[~requests["failure"].isin(["dropped", "cut off"])]
-
-
-def is_bad(requests: pd.DataFrame, slow_after_s: float | None) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    """Return (requests,) whether a user saw the request fail, or saw it too slow."""
-    bad = (requests["status"] >= SERVER_ERROR) | (requests["failure"] != "")
-    if slow_after_s is not None:
-        bad |= requests["latency_s"] > slow_after_s
-    return np.asarray(bad, dtype=np.bool_)
-
-
-def revision_counts(
-    requests: pd.DataFrame, slow_after_s: float | None, events: Sequence[Event]
-) -> tuple[RevisionCount, ...]:
-    """Return what users saw of each revision: stable first, then the release, then what nobody answered."""
-    roles = {event.pod_hash: event.role for event in events if isinstance(event, Deployed)}
-    order = list(roles)
-    counts = []
-    for pod_hash in requests["revision"].unique().tolist():
-        mine = requests[requests["revision"] == pod_hash]
-        bad = is_bad(mine, slow_after_s)
-        errors = np.asarray((mine["failure"] == "") & (mine["status"] >= SERVER_ERROR))
-        silent = np.asarray(mine["failure"] != "")
-        answered = mine[mine["failure"] == ""]["latency_s"].to_numpy()
-        quantiles = np.quantile(answered, [0.5, 0.95, 0.99]).tolist() if len(answered) else [None] * 3
-        counts.append(
-            RevisionCount(
-                role=roles.get(pod_hash, NOBODY),
-                pod_hash=pod_hash,
-                requests=len(mine),
-                bad=int(np.count_nonzero(bad)),
-                error_answers=int(np.count_nonzero(errors)),
-                no_answer=int(np.count_nonzero(silent)),
-                too_slow=int(np.count_nonzero(bad & ~errors & ~silent)),
-                p50_s=quantiles[0],
-                p95_s=quantiles[1],
-                p99_s=quantiles[2],
-            )
-        )
-    return tuple(sorted(counts, key=lambda one: order.index(one.pod_hash) if one.pod_hash in order else len(order)))
-
-
 def load_validity(said: dict[str, Any]) -> LoadValidity:
     """Return the load generator's verdict on its own run."""
     halves = {half: said.get(half) or {} for half in ("counts", "latency")}
@@ -335,137 +217,6 @@ def _closed_s(events: Sequence[Event], aborted_s: float) -> float:
     """Return when the router first acknowledged that it sends nobody to the canary, from the abort on."""
     closed = (event.t_s for event in events if isinstance(event, WeightSet) and event.percent == 0)
     return next((t_s for t_s in closed if t_s >= aborted_s), aborted_s)
-
-
-def measurement_lines(events: Sequence[Event], t0_s: float) -> tuple[MeasurementLine, ...]:
-    """Return every measurement since the deployment, in order of time."""
-    taken = [event for event in events if isinstance(event, MeasurementTaken) and event.t_s >= t0_s]
-    return tuple(_measurement_line(event, t0_s) for event in sorted(taken, key=lambda event: event.t_s))
-
-
-def _measurement_line(event: MeasurementTaken, t0_s: float) -> MeasurementLine:
-    sample = event.value[0] if isinstance(event.value, tuple) and event.value else event.value
-    number = float(sample) if isinstance(sample, (int, float)) and math.isfinite(sample) else None
-    conditions = [event.success_condition, event.failure_condition and f"fails on {event.failure_condition}"]
-    return MeasurementLine(
-        t_s=event.t_s - t0_s,
-        step_index=event.step_index,
-        metric=event.metric,
-        value=value_text(event.value),
-        number=number,
-        requests=event.requests,
-        requests_min=event.requests_min,
-        condition="; ".join(filter(None, conditions)) or "none",
-        phase=event.phase,
-        reason=event.reason,
-        message=event.message,
-        flip=event.flip,
-        query=event.query,
-    )
-
-
-def value_text(value: Any) -> str:
-    """Return a measurement's value for people: four digits, brackets around a vector, `no answer` for none."""
-    if value is None:
-        return "no answer"
-    if isinstance(value, tuple):
-        return "[" + ", ".join(value_text(sample) for sample in value) + "]"
-    return "NaN" if math.isnan(value) else f"{value:.4g}"
-
-
-def decision_lines(
-    events: Sequence[Event], measurements: Sequence[MeasurementLine], t0_s: float, release_hash: str
-) -> tuple[DecisionLine, ...]:
-    """Return the turns of the rollout since the deployment: steps, weights, the verdict and what it stood on."""
-    lines: list[DecisionLine] = []
-    before: StatusChanged | None = None
-    weight, limit, limit_run = 0.0, "", ""
-    runs: dict[str, RunChanged] = {}
-    for event in events:
-        if event.t_s < t0_s:
-            continue
-        match event:
-            case WeightSet():
-                was, weight = weight, 100.0 if event.stable_hash == release_hash else event.percent
-                if event.stable_hash != event.canary_hash and weight != was:
-                    lines.append(DecisionLine(t_s=event.t_s - t0_s, what=f"weight {weight:g} %", weight_percent=weight))
-            case RunChanged():
-                runs[event.run] = event
-                if event.phase in _BAD_PHASES:
-                    limit, limit_run = event.message, event.run
-            case StatusChanged():
-                what = _turn(before, event, release_hash)
-                before = event
-                if what:
-                    blamed = _blamed(runs.get(limit_run), measurements, t0_s) if limit else ()
-                    lines.append(
-                        DecisionLine(
-                            t_s=event.t_s - t0_s,
-                            what=what,
-                            weight_percent=weight,
-                            limit=limit,
-                            measurements=blamed,
-                        )
-                    )
-                    limit = ""
-            case PodEnded():
-                lines.append(
-                    DecisionLine(
-                        t_s=event.t_s - t0_s,
-                        what=f"pod {event.pod} ended with exit code {event.exit_code}",
-                        weight_percent=weight,
-                    )
-                )
-            case _:
-                pass
-    return tuple(lines)
-
-
-def _turn(before: StatusChanged | None, now: StatusChanged, release_hash: str) -> str:
-    """Return what this status changed, in words; "" for nothing that people follow."""
-    if before is None or before.current_hash != now.current_hash:
-        return "a new revision is rolled out"
-    if now.aborted and not before.aborted:
-        return f"aborted: {now.message}"
-    if now.phase != before.phase and now.phase in ("Healthy", "Degraded"):
-        return f"{now.phase}: {now.message}" if now.message else now.phase
-    if "InconclusiveAnalysisRun" in now.pauses and "InconclusiveAnalysisRun" not in before.pauses:
-        return "paused for a person: the analysis is inconclusive"
-    if now.step_index != before.step_index and now.step:
-        return f"step {now.step_index}: {now.step}"
-    return ""
-
-
-def _blamed(
-    run: RunChanged | None, measurements: Sequence[MeasurementLine], t0_s: float
-) -> tuple[MeasurementLine, ...]:
-    """Return the last measurement of each metric whose phase became the run's own."""
-    if run is None:
-        return ()
-    names = [standing.metric for standing in run.metrics if standing.phase == run.phase]
-    until_s = run.t_s - t0_s
-    found = []
-    for name in names:
-        mine = [line for line in measurements if line.metric == name and line.t_s <= until_s]
-        found += mine[-1:]
-    return tuple(found)
-
-
-def fault_lines(events: Sequence[Event], t0_s: float) -> tuple[FaultLine, ...]:
-    """Return every fault that was put in force, with its end."""
-    ended = {event.fault: event for event in events if isinstance(event, FaultEnded)}
-    return tuple(
-        FaultLine(
-            name=event.fault,
-            kind=event.kind,
-            detail=event.detail,
-            began_s=event.t_s - t0_s,
-            ended_s=ended[event.fault].t_s - t0_s if event.fault in ended else None,
-            why=ended[event.fault].why if event.fault in ended else "",
-        )
-        for event in events
-        if isinstance(event, FaultBegan)
-    )
 
 
 # ---- expectations

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from experiments.events import Deployed, Event, WeightSet
-from experiments.scorecard import SERVER_ERROR, STABLE, UNDER_TEST, settled
+from experiments.users import SERVER_ERROR, STABLE, UNDER_TEST, settled
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -12,7 +12,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from experiments.report.series import Series
-from experiments.scorecard import STABLE, MeasurementLine, Scorecard
+from experiments.scorecard import Scorecard
+from experiments.story import MeasurementLine
+from experiments.users import STABLE
 from experiments.verdicts import Verdict
 
 INK, MUTED, RULE = "#1f2933", "#616e7c", "#e4e7eb"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from experiments.scorecard import NOBODY, UNDER_TEST, RevisionCount, Scorecard
+from experiments.scorecard import Scorecard
+from experiments.users import NOBODY, UNDER_TEST, RevisionCount
 from experiments.verdicts import Verdict
 
 

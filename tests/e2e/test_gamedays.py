@@ -14,7 +14,8 @@ from experiments.events import Deployed, PodsChanged, StatusChanged, WeightSet
 from experiments.gameday_files import load_game_day
 from experiments.report.writing import Rehearsed
 from experiments.runner import Options, rehearse
-from experiments.scorecard import UNDER_TEST, Scorecard
+from experiments.scorecard import Scorecard
+from experiments.users import UNDER_TEST
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
 
