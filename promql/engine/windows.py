@@ -98,6 +98,8 @@ class Windows:
         low, high = self._relative
         if self.mask is None:
             return low, high - 1, np.maximum(high - low, 0)
+        if len(low) == 1:
+            return self._places_of_one(int(low[0]), int(high[0]), self.mask)
         width = self.mask.shape[-1]
         columns = np.arange(width)
         shape = self.mask.shape[:-1]
@@ -110,6 +112,17 @@ class Windows:
         latest = np.full((*shape, width + 1), -1, dtype=np.int64)
         latest[..., 1:] = np.maximum.accumulate(np.where(self.mask, columns, -1), axis=-1)
         return after[..., low], latest[..., high], count
+
+    @staticmethod
+    def _places_of_one(low: int, high: int, mask: Bools) -> tuple[Indices, Indices, Indices]:
+        """Return the same for a single window, where looking from both ends is enough."""
+        if low >= high:
+            nothing = np.zeros((*mask.shape[:-1], 1), dtype=np.int64)
+            return nothing, nothing, nothing
+        inside = mask[..., low:high]
+        first = low + inside.argmax(axis=-1)
+        last = high - 1 - inside[..., ::-1].argmax(axis=-1)
+        return first[..., None], last[..., None], np.count_nonzero(inside, axis=-1)[..., None]
 
     @cached_property
     def counts(self) -> Indices:
