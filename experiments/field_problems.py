@@ -9,16 +9,28 @@ from collections.abc import Iterator, Sequence
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from controller.manifests.documents import Document, FieldPath, Problem, nearest, shown
 
 _ARTICLES = ("greater", "less", "finite")
+_KINDS = {
+    "tuple_type": "a list",
+    "list_type": "a list",
+    "dict_type": "a mapping",
+    "model_type": "a mapping",
+    "model_attributes_type": "a mapping",
+    "string_type": "a text",
+}
+"""What pydantic calls by Python's names, in the words of YAML."""
 
 
 def field_problems(error: ValidationError, document: Document, at: FieldPath, model: type[BaseModel]) -> list[Problem]:
     """Return one problem for each thing that a model found wrong with the part of a document that stands `at`."""
     found = []
     for wrong in error.errors(include_url=False, include_context=True):
+        if _is_aftermath(wrong):
+            continue
         path = at + _real_path(_inside(document.value, at), wrong["loc"])
         if wrong["type"] == "extra_forbidden":
             here = _real_path(_inside(document.value, at), wrong["loc"])
@@ -26,7 +38,7 @@ def field_problems(error: ValidationError, document: Document, at: FieldPath, mo
         elif wrong["type"] == "missing":
             found.append(document.problem(path, "missing", f"a value for {path[-1]}"))
         else:
-            found.append(document.problem(path, shown(wrong["input"]), _need(wrong["msg"])))
+            found.append(document.problem(path, shown(wrong["input"]), _need(wrong)))
     return found
 
 
@@ -36,8 +48,22 @@ def _unknown(document: Document, path: FieldPath, known: Sequence[str]) -> Probl
     return document.problem(path, "unknown", need)
 
 
-def _need(message: str) -> str:
-    text = message.removeprefix("Value error, ").removeprefix("Input should be ")
+def _is_aftermath(wrong: ErrorDetails) -> bool:
+    """Whether a list only is too short because its entries are wrong, each of which has an error of its own."""
+    return wrong["type"] == "too_short" and len(wrong["input"]) >= wrong["ctx"]["min_length"]
+
+
+def _need(wrong: ErrorDetails) -> str:
+    kind, context = wrong["type"], wrong.get("ctx", {})
+    if kind in _KINDS:
+        return _KINDS[kind]
+    if kind == "too_short":
+        return f"at least {context['min_length']} in it"
+    if kind == "string_pattern_mismatch":
+        return f"a text that matches {context['pattern']}"
+    if kind == "union_tag_invalid":
+        return f"{context['discriminator'].strip(chr(39))} to be one of {context['expected_tags']}"
+    text = wrong["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
     if text.startswith(_ARTICLES):
         return f"a number {text}"
     return text[:1].lower() + text[1:]

@@ -14,18 +14,18 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from controller.core.conditions import ConditionError, compile_condition
 from controller.manifests.documents import Document, FieldPath, ManifestError, Problem, nearest, read_documents, shown
 from controller.manifests.loading import Policy, load
+from experiments.activity_checks import ACTIONS_MODULE, CONTROL_MODULE, activity_problems, pauses_in
 from experiments.field_problems import field_problems
-from experiments.method import ACTIONS, Action, AwaitVerdict, DeployRelease
+from experiments.method import ACTIONS, Action, AwaitVerdict, ChangeTraffic, DeployRelease
 from loadgen.traffic import Traffic
 from sim.releases import Release
 
-ACTIONS_MODULE = "experiments.chaos.actions"
-CONTROL_MODULE = "experiments.chaos.control"
-
 Verdict = Literal["promoted", "aborted", "paused", "degraded"]
 PolicyName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
+_PEAK_WITHIN_S = 3600.0  # how far ahead the shape of the traffic is searched for its highest rate
 _Limit = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)]
 
 
@@ -106,8 +106,17 @@ class Provider(_Value):
 class Pauses(_Value):
     """Chaos Toolkit's own waits, in seconds of the wall."""
 
-    before: float | str | None = None
-    after: float | str | None = None
+    before: Any = None
+    after: Any = None
+
+    @field_validator("before", "after")
+    @classmethod
+    def _a_duration(cls, value: Any) -> Any:
+        if isinstance(value, str) and "${" in value:
+            return value  # Chaos Toolkit puts a value of the experiment's configuration there
+        if value is None or (isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= 604_800):
+            return value
+        raise ValueError("a number of seconds, 0 or more")
 
 
 class Control(_Value):
@@ -171,8 +180,8 @@ class Experiment(_Value):
     @field_validator("controls")
     @classmethod
     def _with_our_control(cls, controls: tuple[Control, ...]) -> tuple[Control, ...]:
-        if not any(control.provider.module == CONTROL_MODULE for control in controls):
-            raise ValueError(f"a control with module {CONTROL_MODULE}, which starts and ends the world")
+        if sum(control.provider.module == CONTROL_MODULE for control in controls) != 1:
+            raise ValueError(f"a control with module {CONTROL_MODULE}, once: it starts and ends the world")
         return controls
 
 
@@ -182,7 +191,6 @@ class MethodEntry:
 
     name: str
     action: Action | None
-    has_pauses: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -223,6 +231,7 @@ def load_game_day(path: Path) -> GameDay:
     experiment = _validated(Experiment, document, (), problems)
     setup = _setup(document, problems)
     method = _method(document, problems)
+    problems += activity_problems(document)
     policies = _policies(path.parent, _named_policies(document), setup, problems)
     if problems or experiment is None or setup is None:
         raise ManifestError(problems)
@@ -243,18 +252,41 @@ def refuse_pauses(game_day: GameDay, speed: float) -> None:
     Raises:
         ManifestError: an entry of the method has pauses and `speed` is not 1.
     """
-    if speed == 1 or not any(entry.has_pauses for entry in game_day.method):
+    if speed == 1:
         return
     document = read_documents(game_day.path)[0]
-    raise ManifestError(
+    need = "to be given as at_s or when in the action's arguments, which are in policy time (or speed 1)"
+    problems = [document.problem(at, f"there at speed {speed:g}", need) for at in pauses_in(document)]
+    if problems:
+        raise ManifestError(problems)
+
+
+def refuse_traffic(game_day: GameDay, speed: float, *, rps_max: float) -> None:
+    """Refuse a speed at which one machine would have to send more than `rps_max` real requests/s.
+
+    Raises:
+        ManifestError: the traffic, or an action that changes it, asks for more.
+    """
+    document = read_documents(game_day.path)[0]
+    extensions = document.value["extensions"]
+    own = next(index for index, entry in enumerate(extensions) if entry.get("name") == "gamebird")
+    asked: list[tuple[FieldPath, float]] = [
+        (("extensions", own, "traffic", "rps"), game_day.setup.traffic.peak_rps(_PEAK_WITHIN_S))
+    ]
+    for index, entry in enumerate(game_day.method):
+        if isinstance(entry.action, ChangeTraffic):
+            asked.append((("method", index, "provider", "arguments", "rps"), entry.action.rps))
+    problems = [
         document.problem(
-            ("method", index, "pauses"),
-            f"there at speed {speed:g}",
-            "to be given as at_s or when in the action's arguments, which are in policy time (or speed 1)",
+            at,
+            f"up to {rps:g} requests/s at speed {speed:g}, {rps * speed:g} real requests/s",
+            f"{rps_max:g} at most, so a speed of {rps_max / rps:g} or less",
         )
-        for index, entry in enumerate(game_day.method)
-        if entry.has_pauses
-    )
+        for at, rps in asked
+        if rps * speed > rps_max
+    ]
+    if problems:
+        raise ManifestError(problems)
 
 
 def _validated(model: type[Any], document: Document, at: FieldPath, problems: list[Problem]) -> Any:
@@ -272,12 +304,16 @@ def _setup(document: Document, problems: list[Problem]) -> Setup | None:
     extensions = document.value.get("extensions")
     if not isinstance(extensions, list):
         return None  # the experiment's own model says so
-    for index, entry in enumerate(extensions):
-        if isinstance(entry, dict) and entry.get("name") == "gamebird":
-            setup: Setup | None = _validated(Setup, document, ("extensions", index), problems)
-            return setup
-    problems.append(document.problem(("extensions",), "without gamebird", "an entry with name: gamebird"))
-    return None
+    named = [
+        index for index, entry in enumerate(extensions) if isinstance(entry, dict) and entry.get("name") == "gamebird"
+    ]
+    if not named:
+        problems.append(document.problem(("extensions",), "without gamebird", "an entry with name: gamebird"))
+        return None
+    for again in named[1:]:
+        problems.append(document.problem(("extensions", again), "gamebird a second time", "one entry of that name"))
+    setup: Setup | None = _validated(Setup, document, ("extensions", named[0]), problems)
+    return setup
 
 
 def _method(document: Document, problems: list[Problem]) -> tuple[MethodEntry, ...]:
@@ -288,20 +324,22 @@ def _method(document: Document, problems: list[Problem]) -> tuple[MethodEntry, .
     for index, activity in enumerate(activities):
         if not isinstance(activity, dict):
             continue
-        action = _action(document, index, activity, problems)
-        entries.append(
-            MethodEntry(name=str(activity.get("name", "")), action=action, has_pauses=bool(activity.get("pauses")))
-        )
+        action = _action(document, ("method", index), activity, problems)
+        entries.append(MethodEntry(name=str(activity.get("name", "")), action=action))
+    rollbacks = document.value.get("rollbacks")
+    for index, activity in enumerate(rollbacks if isinstance(rollbacks, list) else ()):
+        if isinstance(activity, dict):
+            _action(document, ("rollbacks", index), activity, problems)
     _check_order(document, entries, problems)
     _check_whole(document, activities, problems)
     return tuple(entries)
 
 
-def _action(document: Document, index: int, activity: dict[str, Any], problems: list[Problem]) -> Action | None:
+def _action(document: Document, place: FieldPath, activity: dict[str, Any], problems: list[Problem]) -> Action | None:
     provider = activity.get("provider")
     if not isinstance(provider, dict) or provider.get("module") != ACTIONS_MODULE:
         return None
-    at: FieldPath = ("method", index, "provider")
+    at: FieldPath = (*place, "provider")
     func = provider.get("func")
     model = ACTIONS.get(func) if isinstance(func, str) else None
     if model is None:
@@ -312,8 +350,9 @@ def _action(document: Document, index: int, activity: dict[str, Any], problems: 
     if "arguments" not in provider:
         try:
             return model.model_validate({})
-        except ValidationError as error:
-            problems += field_problems(error, document, at, model)
+        except ValidationError:
+            need = f"what {func} needs: {', '.join(model.model_fields)}"
+            problems.append(document.problem((*at, "arguments"), "missing", need))
             return None
     action: Action | None = _validated(model, document, (*at, "arguments"), problems)
     return action
@@ -357,7 +396,7 @@ def _named_policies(document: Document) -> dict[str, list[str]]:
             return {
                 str(name): [file for file in files if isinstance(file, str)]
                 for name, files in named.items()
-                if isinstance(files, list)
+                if isinstance(files, list) and any(isinstance(file, str) for file in files)
             }
     return {}
 
@@ -368,7 +407,23 @@ def _policies(
     policies: dict[str, Policy] = {}
     for name, files in named.items():
         try:
-            policies[name] = load([folder / file for file in files]).policy(setup.rollout if setup else None)
+            policy = load([folder / file for file in files]).policy(setup.rollout if setup else None)
+            found = _condition_problems(policy)
         except ManifestError as error:
-            problems += [problem for problem in error.problems if problem not in problems]
+            found = list(error.problems)
+        else:
+            policies[name] = policy
+        problems += [problem for problem in found if problem not in problems]
     return policies
+
+
+def _condition_problems(policy: Policy) -> list[Problem]:
+    """Return the conditions that the decision core does not take; a cluster would find out at the first measurement."""
+    found = []
+    for placed in policy.conditions():
+        try:
+            compile_condition(placed.text)
+        except ConditionError as error:
+            need = f"a condition, as result[0] < 0.01 ({' '.join(error.message.split())})"
+            found.append(placed.place.problem(shown(placed.text), need))
+    return found

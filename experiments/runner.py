@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from controller.manifests.problems import ManifestError
 from experiments.chaos import stage
-from experiments.gameday_files import GameDay
+from experiments.gameday_files import GameDay, refuse_traffic
 from experiments.provenance import collect
 from experiments.rehearsal import Rehearsal, World, describe
 from experiments.report.series import series_of
@@ -95,12 +96,10 @@ def check_speed(game_day: GameDay, speed: float) -> None:
     Raises:
         SpeedError: rps times speed is over a thousand real requests/s.
     """
-    peak = game_day.setup.traffic.peak_rps(3600.0)
-    if peak * speed > REAL_RPS_MAX:
-        raise SpeedError(
-            f"{game_day.path}: traffic of {peak:g} requests/s at speed {speed:g} is {peak * speed:g} real requests/s; "
-            f"it needs {REAL_RPS_MAX:g} at most, so a speed of {REAL_RPS_MAX / peak:g} or less"
-        )
+    try:
+        refuse_traffic(game_day, speed, rps_max=REAL_RPS_MAX)
+    except ManifestError as error:
+        raise SpeedError(str(error)) from error
 
 
 def make_rehearsal(game_day: GameDay, policy: str, options: Options, folder: Path) -> Rehearsal:

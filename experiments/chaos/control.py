@@ -90,7 +90,7 @@ def _listen_for_the_end() -> None:
 
 def _rehearsal_for(experiment: dict[str, Any]) -> Any:
     from experiments.gameday_files import load_game_day, refuse_pauses
-    from experiments.runner import Options, make_rehearsal
+    from experiments.runner import Options, check_speed, make_rehearsal
     from experiments.scratch import scratch_folder
 
     game_day = load_game_day(_file_of(experiment))
@@ -98,6 +98,7 @@ def _rehearsal_for(experiment: dict[str, Any]) -> Any:
         speed=float(os.environ.get("GAMEBIRD_SPEED", "20")), seed=int(os.environ.get("GAMEBIRD_SEED", "1"))
     )
     refuse_pauses(game_day, options.speed)
+    check_speed(game_day, options.speed)
     policy = os.environ.get("GAMEBIRD_POLICY", next(iter(game_day.policies)))
     if policy not in game_day.policies:
         raise ValueError(f"GAMEBIRD_POLICY is {policy!r}; the file has {', '.join(game_day.policies)}")

@@ -6,6 +6,7 @@ The only place of a game day that prints and exits. What is rehearsed, measured 
 from __future__ import annotations
 
 import json
+import os
 import sys
 from datetime import datetime
 from enum import StrEnum
@@ -143,10 +144,16 @@ def _report_folder(named: Path | None, name: str) -> Path:
         folder, number = Path("gamedays") / stamp, 2
         while folder.exists():
             folder, number = Path("gamedays") / f"{stamp}-{number}", number + 1
-        return folder
-    if named.exists() and (not named.is_dir() or any(named.iterdir())):
+    elif named.exists() and not named.is_dir():
+        raise ReportError(f"--report {named}: it is a file; name a folder that is empty, or not there yet")
+    elif named.exists() and any(named.iterdir()):
         raise ReportError(f"--report {named}: it is not empty; name a folder that is, or one that is not there yet")
-    return named
+    else:
+        folder = named
+    above = next(parent for parent in folder.absolute().parents if parent.exists())
+    if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
+        raise ReportError(f"--report {folder}: nothing can be written in {above}; name a folder elsewhere")
+    return folder
 
 
 def _rehearse(game_day: GameDay, policies: list[str], options: Options, *, quiet: bool) -> list[Rehearsed]:

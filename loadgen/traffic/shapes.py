@@ -55,7 +55,7 @@ class Route(_Value):
     @classmethod
     def _origin_form(cls, path: str) -> str:
         if not _TARGET.fullmatch(path) or path.startswith("//") or not path.isascii():
-            raise ValueError("a path begins with one slash and has no spaces, as in /orders?page=2")
+            raise ValueError("a path that begins with one slash and has no spaces, as in /orders?page=2")
         return path
 
     @field_validator("headers")

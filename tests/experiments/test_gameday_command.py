@@ -78,3 +78,14 @@ def test_a_report_folder_that_holds_something_is_refused_before_an_hour_is_spent
 def test_a_prometheus_that_is_not_there_ends_with_2(drill: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert exit_code(drill, "--prometheus", "/nowhere/prometheus") == 2
     assert "there is no such file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("below", ["", "reports"])
+def test_a_report_folder_that_cannot_be_made_is_refused_before_an_hour_is_spent(
+    drill: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, below: str
+) -> None:
+    file = tmp_path / "taken"
+    file.write_text("mine", encoding="utf-8")
+    assert exit_code(drill, "--report", str(file / below)) == 2
+    assert "it is a file" in (said := capsys.readouterr().err) or "nothing can be written in" in said
+    assert file.read_text(encoding="utf-8") == "mine"

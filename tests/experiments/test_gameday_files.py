@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from controller.manifests.documents import ManifestError
-from experiments.gameday_files import load_game_day, refuse_pauses
+from experiments.gameday_files import load_game_day, refuse_pauses, refuse_traffic
 from experiments.method import AwaitVerdict, DeployRelease, PrometheusGone, When
 
 EXAMPLE = Path("examples/orders-api")
@@ -134,3 +134,99 @@ def test_a_game_day_that_is_a_bomb_is_refused_at_once(tmp_path: Path) -> None:
     began = time.monotonic()
     assert problems(tmp_path, "\n".join(lines))
     assert time.monotonic() - began < 2.0
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        (
+            "func: serving_pods",
+            "func: serving_podz",
+            r"\d+:\d+: .*probes\[0\].provider.func is 'serving_podz'; it needs to",
+        ),
+        ("chaos.probes", "chaos.probs", r"provider.module is 'experiments.chaos.probs'; it needs to be spelled"),
+        (
+            "{over_s: 30}",
+            "{over: 30}",
+            r"probes\[1\].provider.arguments.over is unknown; it needs to be spelled over_s",
+        ),
+        ("{over_s: 30}", "{over_s: -3}", r"arguments.over_s is -3; it needs a number of seconds above 0"),
+        ("      tolerance: 6\n", "", r"probes\[0\].tolerance is missing; it needs what the probe should return"),
+        ("tolerance: 6", "tolerance: {type: nonsense}", r"probes\[0\].tolerance is a mapping \(.*unsupported"),
+        ("func: restore_everything", "func: restore_all", r"rollbacks\[0\].provider.func is 'restore_all'; it needs"),
+        (
+            "    name: wait",
+            "    pauses: {after: -5}\n    name: wait",
+            r"method\[2\].pauses.after is -5; it needs a number",
+        ),
+        (
+            "      arguments: {at_s: 90}\n",
+            "",
+            r"method\[0\].provider.arguments is missing; it needs what deploy_release",
+        ),
+        ("{rps: 20}", "{rps: 20, shape: {kind: zigzag}}", r"traffic.shape is a mapping; it needs kind to be one of"),
+        ("    traffic:", "    command: ./service\n    traffic:", r"command is './service'; it needs a list$"),
+        ("arguments: {at_s: 90}", "arguments: [90]", r"provider.arguments is a list of 1; it needs a mapping$"),
+    ],
+)
+def test_what_chaos_toolkit_would_find_only_with_the_world_up_is_found_before(
+    tmp_path: Path, good: str, old: str, new: str, expected: str
+) -> None:
+    assert old in good
+    found = problems(tmp_path, good.replace(old, new, 1))
+    assert any(re.search(expected, line) for line in found), found
+
+
+def test_a_second_entry_gamebird_is_a_problem_and_never_ignored(tmp_path: Path, good: str) -> None:
+    again = good[good.index("  - name: gamebird\n    policies") :]
+    assert problems(tmp_path, good + again) == [
+        f"{good.count(chr(10)) + 1}:5: extensions[1] is gamebird a second time; it needs one entry of that name"
+    ]
+
+
+def test_our_control_stands_once_because_it_starts_the_world(tmp_path: Path, good: str) -> None:
+    control = "  - name: gamebird\n    provider: {type: python, module: experiments.chaos.control}\n"
+    [found] = problems(tmp_path, good.replace(control, control + control))
+    assert "controls is a list of 2; it needs a control with module experiments.chaos.control, once" in found
+
+
+def test_a_list_whose_entries_are_wrong_is_not_called_too_short_as_well(tmp_path: Path, good: str) -> None:
+    found = problems(tmp_path, good[: good.index("extensions:")] + "extensions: [gamebird]\n")
+    assert not any("at least" in line for line in found), found
+    assert any("extensions[0] is 'gamebird'; it needs a mapping" in line for line in found)
+
+
+def test_a_condition_that_the_decision_core_refuses_is_told_with_its_place(
+    tmp_path: Path, good: str, root: Path
+) -> None:
+    broken = tmp_path / "template.yaml"
+    text = (root / EXAMPLE / "analysis-template.yaml").read_text(encoding="utf-8")
+    broken.write_text(text.replace("successCondition: result", "successCondition: result <<", 1), encoding="utf-8")
+    found = problems(tmp_path, good.replace(f"{root / EXAMPLE}/analysis-template.yaml", str(broken)))
+    assert len(found) == 1
+    assert re.search(r"template.yaml:14:7: spec.metrics\[0\].successCondition is 'result <<\[0\] < 0.01'", found[0])
+
+
+@pytest.mark.parametrize("name", ["all pods", "end every"])
+def test_pauses_are_refused_wherever_they_stand(tmp_path: Path, good: str, name: str) -> None:
+    file = tmp_path / "drill.yaml"
+    file.write_text(re.sub(rf"( +)name: {name}", r"\1pauses: {after: 5}\n\g<0>", good), encoding="utf-8")
+    with pytest.raises(ManifestError, match=r"pauses is there at speed 20"):
+        refuse_pauses(load_game_day(file), 20.0)
+
+
+def test_more_than_a_machine_sends_is_told_at_the_rate_that_asks_for_it(tmp_path: Path, good: str) -> None:
+    file = tmp_path / "drill.yaml"
+    spike = "func: change_traffic\n      arguments: {at_s: 95, rps: 30, for_s: 60}"
+    file.write_text(
+        re.sub(r"func: prometheus_gone\n +arguments: .*", spike, good).replace("rps: 20", "rps: 26"), encoding="utf-8"
+    )
+    game_day = load_game_day(file)
+    refuse_traffic(game_day, 30.0, rps_max=1000.0)  # 26 x 30 = 780 and 30 x 30 = 900
+    with pytest.raises(ManifestError) as caught:
+        refuse_traffic(game_day, 40.0, rps_max=1000.0)  # 1040 and 1200
+    assert [problem.path for problem in caught.value.problems] == [
+        "method[1].provider.arguments.rps",
+        "extensions[0].traffic.rps",
+    ]
+    assert "1200 real requests/s; it needs 1000 at most, so a speed of 33.3333 or less" in str(caught.value)
