@@ -7,6 +7,7 @@ actions' own arguments mean, which `gameday_files` reads by their models.
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -42,6 +43,25 @@ def activity_problems(document: Document) -> Iterator[Problem]:
             yield from _provider_problems(document, (*at, "provider"), provider)
         if at[:2] == _HYPOTHESIS and "ref" not in activity:
             yield from _tolerance_problems(document, at, activity)
+
+
+def configuration_problems(document: Document) -> Iterator[Problem]:
+    """Yield what the experiment's configuration and secrets take from the environment, and is not there."""
+    for part in ("configuration", "secrets"):
+        yield from _environment_problems(document, (part,), document.value.get(part))
+
+
+def _environment_problems(document: Document, at: FieldPath, value: Any) -> Iterator[Problem]:
+    if not isinstance(value, dict):
+        return
+    key = value.get("key")
+    if value.get("type") == "env" and isinstance(key, str):
+        if value.get("default") is None and key not in os.environ:
+            need = "that variable set, or a default beside the key"
+            yield document.problem((*at, "key"), f"{key}, which the environment does not have", need)
+        return
+    for name, inner in value.items():
+        yield from _environment_problems(document, (*at, name), inner)
 
 
 def pauses_in(document: Document) -> Iterator[FieldPath]:

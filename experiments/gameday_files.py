@@ -17,7 +17,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from controller.core.conditions import ConditionError, compile_condition
 from controller.manifests.documents import Document, FieldPath, ManifestError, Problem, nearest, read_documents, shown
 from controller.manifests.loading import Policy, load
-from experiments.activity_checks import ACTIONS_MODULE, CONTROL_MODULE, activity_problems, pauses_in
+from experiments.activity_checks import (
+    ACTIONS_MODULE,
+    CONTROL_MODULE,
+    activity_problems,
+    configuration_problems,
+    pauses_in,
+)
 from experiments.field_problems import field_problems
 from experiments.method import ACTIONS, Action, AwaitVerdict, ChangeTraffic, DeployRelease
 from loadgen.traffic import Traffic
@@ -231,7 +237,7 @@ def load_game_day(path: Path) -> GameDay:
     experiment = _validated(Experiment, document, (), problems)
     setup = _setup(document, problems)
     method = _method(document, problems)
-    problems += activity_problems(document)
+    problems += [*activity_problems(document), *configuration_problems(document)]
     policies = _policies(path.parent, _named_policies(document), setup, problems)
     if problems or experiment is None or setup is None:
         raise ManifestError(problems)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from controller.manifests.problems import ManifestError
+from controller.manifests.problems import ManifestError, Problem
 from experiments.chaos import stage
 from experiments.gameday_files import GameDay, refuse_traffic
 from experiments.provenance import collect
@@ -166,6 +166,7 @@ def score_rehearsal(rehearsal: Rehearsal) -> Scorecard:
 
 def _play(rehearsal: Rehearsal) -> dict[str, Any]:
     """Run the experiment through Chaos Toolkit's library and return its journal."""
+    from chaoslib.exceptions import ChaosException
     from chaoslib.experiment import run_experiment
     from chaoslib.types import Strategy
 
@@ -177,6 +178,10 @@ def _play(rehearsal: Rehearsal) -> dict[str, Any]:
                 settings={"runtime": {"rollbacks": {"strategy": "always"}}},
                 strategy=Strategy.DEFAULT,
             )
+    except ChaosException as error:
+        path, need = str(rehearsal.game_day.path), "an experiment that Chaos Toolkit takes"
+        found = f"refused by Chaos Toolkit ({error})"
+        raise ManifestError([Problem(file=path, line=1, column=1, path="", found=found, need=need)]) from error
     finally:
         stage.leave()
     return journal

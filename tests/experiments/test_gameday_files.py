@@ -230,3 +230,14 @@ def test_more_than_a_machine_sends_is_told_at_the_rate_that_asks_for_it(tmp_path
         "extensions[0].traffic.rps",
     ]
     assert "1200 real requests/s; it needs 1000 at most, so a speed of 33.3333 or less" in str(caught.value)
+
+
+def test_a_variable_that_the_environment_does_not_have_is_a_problem_unless_there_is_a_default(
+    tmp_path: Path, good: str
+) -> None:
+    configuration = "configuration:\n  token: {type: env, key: GAMEBIRD_NO_SUCH_VARIABLE}\n"
+    [found] = problems(tmp_path, configuration + good)
+    assert found.startswith("2:22: configuration.token.key is GAMEBIRD_NO_SUCH_VARIABLE, which the environment does")
+    file = tmp_path / "drill.yaml"
+    file.write_text(configuration.replace("VARIABLE", "VARIABLE, default: x") + good, encoding="utf-8")
+    load_game_day(file)

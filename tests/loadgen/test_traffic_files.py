@@ -53,7 +53,7 @@ def test_every_problem_is_told_at_once_with_its_line_and_field(tmp_path: Path) -
         # to_rps is not there: the place is the shape that lacks it
         "tuesday.yaml:3:3: shape.to_rps: Field required",
         "tuesday.yaml:4:9: shape.at_s is -5: Input should be greater than or equal to 0",
-        "tuesday.yaml:8:11: routes[1].path is 'orders': a path begins with one slash and has no spaces, "
+        "tuesday.yaml:8:11: routes[1].path is 'orders': a path that begins with one slash and has no spaces, "
         "as in /orders?page=2",
         "tuesday.yaml:9:7: sede is 1: Extra inputs are not permitted",
     ]
