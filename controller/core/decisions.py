@@ -70,9 +70,11 @@ def decide(snapshot: Snapshot, now_s: float) -> Decision:
     if conditions is not None:
         return _note_pause(look, conditions)
     _number_revision(look, new)
-    if _size_changed(look):
+    starts_over = look.template_or_steps_changed
+    # Argo follows a new size first, by the step that the last revision had reached.
+    if _size_changed(look) and (look.plan.strict or not starts_over):
         return _follow_size(look)
-    if look.template_or_steps_changed:
+    if starts_over:
         return _begin_update(look)
     if restart_pods(look):
         # The pods just ended are still counted as available; look again before anything is scaled.

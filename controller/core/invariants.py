@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import isnan
 
-from controller.core.actions import CreateReplicaSet, SetWeight, StartAnalysis
+from controller.core.actions import CreateReplicaSet, ScaleReplicaSet, SetWeight, StartAnalysis
 from controller.core.decisions import Decision
 from controller.core.plan import Plan, plan_of
 from controller.core.replicas import threshold_met
@@ -41,6 +41,7 @@ def breaches(history: History) -> list[Breach]:
     found: list[Breach] = []
     for now_s, snapshot, decision in history:
         found += _weight_within_step(now_s, snapshot, decision)
+        found += _pods_within_step(now_s, snapshot, decision)
         found += _pods_before_traffic(now_s, snapshot, decision)
         found += _no_step_after_failure(now_s, snapshot, decision)
         found += _no_success_without_evidence(now_s, snapshot)
@@ -79,6 +80,31 @@ def _weight_within_step(now_s: float, snapshot: Snapshot, decision: Decision) ->
             invariant=1,
             t_s=now_s,
             sentence=f"weight {asked.canary} at step {snapshot.status.step_index}, which allows {most}",
+        )
+
+
+def _pods_within_step(now_s: float, snapshot: Snapshot, decision: Decision) -> Iterator[Breach]:
+    """Hold the ratio of pods to the step where there is no router: it is the ratio of traffic then.
+
+    No decision may raise the canary's share above what the step allows. Counted are pods as wanted: a share that
+    pods change by failing is not a decision's doing.
+    """
+    asked = {action.pod_hash: action.replicas for action in decision.actions if isinstance(action, ScaleReplicaSet)}
+    plan, status = plan_of(snapshot.rollout), snapshot.status
+    if not asked or plan.routed or status.stable_hash in ("", snapshot.template_hash):
+        return
+    before = {seen.pod_hash: seen.wanted for seen in snapshot.replica_sets}
+    after = {**before, **asked}
+    canary, pods = after.get(snapshot.template_hash, 0), sum(after.values())
+    rises = canary * sum(before.values()) > before.get(snapshot.template_hash, 0) * pods
+    most = allowed_weight(plan, status)
+    if rises and canary * plan.total_weight > most * pods:
+        yield Breach(
+            invariant=1,
+            t_s=now_s,
+            sentence=f"the canary is to have {canary} of {pods} pods, {100 * canary / pods:.0f} % of the traffic, "
+            f"at step {status.step_index}, which allows {100 * most / plan.total_weight:.0f} %",
+            parity=plan.strict,
         )
 
 

@@ -144,8 +144,10 @@ def basic_counts(look: Look) -> tuple[int, int]:
     replicas = plan.replicas
     if stable is None:
         goal_new, goal_stable = replicas, 0
-    else:
+    elif plan.strict:
         goal_new, goal_stable = approximate_counts(replicas, weight, plan.total_weight, plan.surge)
+    else:
+        goal_new, goal_stable = counts_within(replicas, weight, plan.total_weight, plan.surge)
     most = replicas + plan.surge
     new_count = new.wanted if new is not None else 0
     stable_count = stable.wanted if stable is not None else 0
@@ -199,6 +201,17 @@ def approximate_counts(replicas: int, weight: int, total: int, surge: int) -> tu
     if not options:
         return 0, replicas
     canary, of = min(options, key=lambda option: abs(option[0] * total / option[1] - weight))
+    return canary, of - canary
+
+
+def counts_within(replicas: int, weight: int, total: int, surge: int) -> tuple[int, int]:
+    """Return the whole pods of canary and stable whose ratio comes closest to a weight without exceeding it.
+
+    A share smaller than one pod is none: the canary gets no pod, where Argo gives it one.
+    """
+    sizes = (replicas, replicas + 1) if surge > 0 and 0 < weight < total and replicas > 0 else (replicas,)
+    options = [(replicas_of * weight // total, replicas_of) for replicas_of in sizes]
+    canary, of = max(options, key=lambda option: option[0] / option[1] if option[1] else 0.0)  # the smaller of equals
     return canary, of - canary
 
 

@@ -20,6 +20,8 @@ def reconcile_replica_sets(look: Look) -> bool:
     if look.plan.rollout.paused or look.has_pause(PauseReason.INCONCLUSIVE_ANALYSIS):
         return False
     _forget_deadlines(look)
+    if not look.plan.strict and _newest_shrinks(look):
+        return _scale_newest(look) or _scale_stable(look) or _scale_others(look)
     return _scale_stable(look) or _scale_newest(look) or _scale_others(look)
 
 
@@ -29,6 +31,14 @@ def delays_scale_down(look: Look) -> bool:
     if not look.is_aborted or look.stable is None or not plan.routed or plan.abort_delay_s is None:
         return False
     return plan.abort_delay_explicit or not plan.dynamic
+
+
+def _newest_shrinks(look: Look) -> bool:
+    """Return whether the ratio of pods is the ratio of traffic and the newest revision is to lose some.
+
+    It goes first then: with stable's pods ended first, as in Argo, its share would rise on the way down.
+    """
+    return not look.plan.routed and look.new is not None and basic_counts(look)[0] < look.new.wanted
 
 
 def _forget_deadlines(look: Look) -> None:

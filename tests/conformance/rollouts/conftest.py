@@ -62,8 +62,11 @@ def rollout_manifest(scenario: dict[str, Any], version: str) -> dict[str, Any]:
         canary |= {"canaryService": "canary", "stableService": "stable"}
         canary["trafficRouting"] = {"nginx": {"stableIngress": "ingress"}}
     metadata: dict[str, Any] = {"name": scenario["name"]}
+    annotations = dict(scenario.get("annotations", {}))
     if scenario.get("parity") == "off":
-        metadata["annotations"] = {"gamebird.dev/parity": "off"}
+        annotations["gamebird.dev/parity"] = "off"
+    if annotations:
+        metadata["annotations"] = annotations
     return {
         "apiVersion": "argoproj.io/v1alpha1",
         "kind": "Rollout",
@@ -316,6 +319,8 @@ class World:
         common = {"started_s": self.policy_s, "finished_s": self.policy_s}
         if told == "error":
             return Answer(error="server_error: server error: 500", **common)
+        if isinstance(told, dict) and "requests" in told:
+            return Answer(value=(float(told["value"]),), requests=float(told["requests"]), **common)
         if isinstance(told, dict):
             return Answer(value=float(told["scalar"]), **common)
         if told == "empty":
@@ -483,6 +488,13 @@ def play_freely(scenario: dict[str, Any], lasts_s: float, **how: Any) -> World:
 @pytest.fixture(scope="session")
 def free_player() -> Callable[..., World]:
     return play_freely
+
+
+@pytest.fixture(scope="session")
+def version_of() -> Callable[[str], str]:
+    """Return the version, v1 to v3, that a pod-template hash stands for."""
+    versions = {template_of(version).pod_hash: version for version in ("v1", "v2", "v3")}
+    return versions.__getitem__
 
 
 @pytest.fixture(scope="session")

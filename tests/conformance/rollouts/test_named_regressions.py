@@ -1,157 +1,192 @@
-"""Complaints of the users of Argo Rollouts and Flagger, each as a scenario. Numbers are issues of the two."""
+"""Complaints of users of Argo Rollouts, Flagger and their neighbours, each a scenario file in `complaints/`.
+
+A file says in a sentence what must come out and why, worked out by hand. `issue` is the complaint's number,
+`scenario` what differs from BASE, `how` how the world behaves, and each entry of `expect` what is seen at the
+end, in both parities or in one. An expectation that this file does not know is an error.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
-from controller.core.actions import SelectService, SetWeight
-from controller.core.runs import AnalysisPhase
+from controller.core.actions import SelectService, SetWeight, StartAnalysis
+from controller.core.explaining import measurement_record
+from controller.core.invariants import breaches
 
-TWO_STEPS = [{"setWeight": 20}, {"analysis": {"templates": [{"templateName": "slo"}]}}, {"setWeight": 60}]
-RATE = {"name": "error-rate", "interval": "2s", "count": 3, "successCondition": "result[0] < 0.01"}
+FILES = sorted((Path(__file__).parent / "complaints").glob("*.yaml"))
+BASE: dict[str, Any] = {
+    "name": "complaint",
+    "replicas": 6,
+    "steps": [{"setWeight": 20}, {"analysis": {"templates": [{"templateName": "slo"}]}}, {"setWeight": 60}],
+    "canary": {},
+    "spec": {},
+    "templates": {
+        "slo": [{"name": "error-rate", "interval": "2s", "count": 3, "successCondition": "result[0] < 0.01"}]
+    },
+    "script": {"error-rate": [0.001], "latency": [0.001]},
+    "operator": [],
+    "traffic_routing": "nginx",
+    "never_ready": [],
+}
+LASTS_S = 60.0
 
 
-def scenario(**changes: Any) -> dict[str, Any]:
-    return {
-        "name": "complaint",
-        "replicas": 6,
-        "steps": TWO_STEPS,
-        "canary": {},
-        "spec": {},
-        "templates": {"slo": [RATE]},
-        "script": {"error-rate": [0.001], "latency": [0.001]},
-        "operator": [],
-        "traffic_routing": "nginx",
-        "never_ready": [],
-        **changes,
-    }
+def cases() -> list[Any]:
+    found = []
+    for file in FILES:
+        told = yaml.safe_load(file.read_text())
+        assert told["sentence"], file.name
+        for expected in told["expect"]:
+            for parity in [expected["parity"]] if "parity" in expected else ["strict", "off"]:
+                found.append(pytest.param(told, parity, expected, id=f"{file.stem}-{parity}"))
+    return found
 
 
 def asked(world: Any, kind: type) -> list[Any]:
     return [action for _, _, decision in world.history for action in decision.actions if isinstance(action, kind)]
 
 
-def runs(world: Any) -> list[Any]:
-    return list(world.ledger.runs.values())
+def without_repeats(items: list[Any]) -> list[Any]:
+    return [item for i, item in enumerate(items) if i == 0 or items[i - 1] != item]
 
 
-def test_argo_3078_the_canary_service_does_not_flip_after_an_abort(free_player):
-    world = free_player(scenario(script={"error-rate": [0.2]}), 60.0)
-    moves = [action.pod_hash for action in asked(world, SelectService) if action.role == "canary"]
-    # v1 when it came, v2 when its pods were up, v1 again at the abort: three moves, then peace.
-    assert len(moves) == 3
-    assert moves[0] == moves[2] != moves[1]
+class Seen:
+    """What a played scenario shows, by the words that the files use."""
+
+    def __init__(self, world: Any, version_of: Callable[[str], str]) -> None:
+        self.world = world
+        self.version_of = version_of
+        self.status = world.status
+        self.runs = list(world.ledger.runs.values())
+
+    def check(self, word: str, told: Any) -> None:
+        getattr(self, word)(told)
+
+    def phase(self, told: str) -> None:
+        assert self.status.phase == told, self.status.message
+
+    def message_holds(self, told: str) -> None:
+        assert told in self.status.message
+
+    def step(self, told: int) -> None:
+        assert self.status.step_index == told
+
+    def weight(self, told: int) -> None:
+        assert self.status.weights.canary == told
+
+    def abort(self, told: bool) -> None:
+        assert self.status.abort is told
+
+    def promoted(self, told: bool) -> None:
+        current = self.world.rollout.template.pod_hash
+        assert (self.status.stable_hash == current) is told
+
+    def sizes(self, told: dict[str, int]) -> None:
+        sets = self.world.ledger.replica_sets
+        assert {self.version_of(pod_hash): seen.wanted for pod_hash, seen in sets.items()} == told
+
+    def least_wanted(self, told: dict[str, int]) -> None:
+        """The fewest pods that a version was ever to have since the new one came."""
+        for version, least in told.items():
+            wanted = [
+                seen.wanted
+                for now_s, snapshot, _ in self.world.history
+                for seen in snapshot.replica_sets
+                if now_s >= self.world.start_s and self.version_of(seen.pod_hash) == version
+            ]
+            assert min(wanted) == least
+
+    def weights(self, told: list[int]) -> None:
+        """What the router was asked for since the new version came, one after the other."""
+        since_s = self.world.start_s
+        weights = [
+            action.canary
+            for now_s, _, decision in self.world.history
+            for action in decision.actions
+            if isinstance(action, SetWeight) and now_s >= since_s
+        ]
+        moved = without_repeats(weights)
+        assert (moved[1:] if moved[:1] == [0] else moved) == told
+
+    def highest_weight(self, told: int) -> None:
+        assert max(action.canary for action in asked(self.world, SetWeight)) == told
+
+    def canary_service(self, told: list[str]) -> None:
+        moves = [action.pod_hash for action in asked(self.world, SelectService) if action.role == "canary"]
+        assert [self.version_of(pod_hash) for pod_hash in moves] == told
+
+    def last_look_before_s(self, told: float) -> None:
+        assert self.world.history[-1][0] < told
+
+    def begun(self, told: int) -> None:
+        """How many analysis runs were begun, told apart by when: a name may be given again once its run is gone."""
+        begun = {(action.run.name, action.run.created_s) for action in asked(self.world, StartAnalysis)}
+        assert len(begun) == told
+
+    def counts_nothing_after(self, told: int) -> None:
+        assert [result.count for result in self.runs[0].status.results] == [told]
+
+    def breach(self, told: str) -> None:
+        found = breaches(self.world.history)
+        assert {(breach.invariant, breach.parity) for breach in found} == {(1, True)}
+        assert told in found[0].sentence
+
+    def breaks_nothing(self, told: bool) -> None:
+        assert [breach for breach in breaches(self.world.history) if not breach.parity] == []
+
+    def runs_are(self, told: list[dict[str, Any]]) -> None:
+        assert len(self.runs) == len(told), [run.status for run in self.runs]
+        for run, expected in zip(self.runs, told, strict=True):
+            for word, value in expected.items():
+                assert self.of_run(run, word) == value, (word, run.status)
+
+    def of_run(self, run: Any, word: str) -> Any:
+        match word:
+            case "phase":
+                return run.status.phase.value
+            case "message":
+                return run.status.message
+            case "of":
+                return self.version_of(run.pod_hash)
+            case "stopped":
+                return run.terminate
+            case "counts":
+                return {result.name: result.count for result in run.status.results}
+            case "asked":
+                return {result.name: result.count + result.error + result.missing for result in run.status.results}
+            case "last_s":
+                last_s = max(m.finished_s for result in run.status.results for m in result.measurements)
+                return round(last_s - run.status.started_s, 6)
+            case "begun_at_weight":
+                return next(
+                    snapshot.status.weights.canary
+                    for _, snapshot, decision in self.world.history
+                    for action in decision.actions
+                    if isinstance(action, StartAnalysis) and action.run.name == run.name
+                )
+            case "query":
+                result = run.status.results[0]
+                return measurement_record(run, result.name, result.measurements[-1], result).query
+        raise ValueError(word)
 
 
-def test_argo_4973_an_aborted_canary_stays_at_zero_when_the_autoscaler_changes_the_size(free_player):
-    operator = [{"when": "aborted", "do": "scale 9"}]
-    world = free_player(scenario(script={"error-rate": [0.2]}, operator=operator), 60.0)
-    weights = [action.canary for action in asked(world, SetWeight)]
-    assert weights[weights.index(20) + 1 :] == [0, 0]  # asked for with the abort, and again when it is noted
-    sizes = {pod_hash: seen.wanted for pod_hash, seen in world.ledger.replica_sets.items()}
-    assert sorted(sizes.values()) == [0, 9]
+def test_there_are_at_least_twenty_complaints():
+    named = [told for file in FILES if (told := yaml.safe_load(file.read_text()))["issue"]]
+    assert len(named) >= 20
+    assert len({told["issue"] for told in named}) == len(named)
 
 
-@pytest.mark.parametrize(("parity", "phase"), [("strict", "Error"), ("off", "Successful")])
-def test_argo_1466_an_empty_answer_before_the_first_data_is_waited_for_without_parity(free_player, parity, phase):
-    answers = ["empty", "empty", 0.001]
-    metric = {**RATE, "consecutiveErrorLimit": 1}
-    world = free_player(scenario(script={"error-rate": answers}, templates={"slo": [metric]}, parity=parity), 60.0)
-    assert runs(world)[0].status.phase == phase
-
-
-@pytest.mark.parametrize(("parity", "phase"), [("strict", "Successful"), ("off", "Inconclusive")])
-def test_argo_4479_an_analysis_of_nothing_but_failures_is_a_success_in_parity_only(free_player, parity, phase):
-    metric = {**RATE, "failureLimit": 3}
-    world = free_player(scenario(script={"error-rate": [0.2]}, templates={"slo": [metric]}, parity=parity), 60.0)
-    assert runs(world)[0].status.phase == phase
-
-
-def test_argo_1360_a_metric_that_is_delayed_is_measured_before_the_run_succeeds(free_player):
-    late = {**RATE, "name": "latency", "initialDelay": "15s", "count": 1}
-    world = free_player(scenario(templates={"slo": [RATE, late]}), 60.0)
-    run = runs(world)[0]
-    assert run.status.phase is AnalysisPhase.SUCCESSFUL
-    assert run.status.result("latency").count == 1
-
-
-def test_argo_4128_pods_that_never_come_up_end_in_an_abort_at_the_deadline(free_player):
-    spec = {"progressDeadlineSeconds": 6, "progressDeadlineAbort": True}
-    world = free_player(scenario(spec=spec, never_ready=["v2"]), 20.0)
-    assert world.status.abort
-    assert "has timed out progressing" in world.status.message
-
-
-def test_argo_3850_an_inconclusive_background_run_holds_until_a_person_speaks(free_player):
-    metric = {"name": "error-rate", "interval": "2s", "successCondition": "result[0] < 0.01"}
-    unclear = {**metric, "failureCondition": "result[0] > 0.1"}
-    world = free_player(
-        scenario(
-            steps=[{"setWeight": 20}, {"pause": {"duration": 3}}, {"setWeight": 60}, {"pause": {"duration": 3}}],
-            canary={"analysis": {"templates": [{"templateName": "slo"}]}},
-            templates={"slo": [unclear]},
-            script={"error-rate": [0.05]},
-            parity="off",
-        ),
-        120.0,
-    )
-    assert world.status.phase == "Paused"
-    assert world.status.message == "InconclusiveAnalysisRun"
-    assert len(runs(world)) == 1
-    assert not world.status.is_fully_promoted
-
-
-def test_argo_2522_a_controller_that_is_restarted_at_every_look_is_never_stuck(free_player):
-    world = free_player(scenario(steps=[*TWO_STEPS, {"pause": {"duration": 2}}]), 40.0, forgets=True)
-    assert world.status.phase == "Healthy"
-
-
-def test_argo_4971_nothing_is_decided_over_and_over_when_nothing_happens(free_player):
-    world = free_player(scenario(script={"error-rate": [0.2]}), 300.0)
-    # One look when the canary's pods are gone, none after: about 300 s are left.
-    assert world.history[-1][0] < 60.0
-
-
-def test_flagger_30_a_new_revision_in_mid_analysis_starts_with_fresh_evidence(free_player):
-    long = {**RATE, "count": 5}
-    operator = [{"when": "measured-2", "do": "deploy v3"}]
-    world = free_player(scenario(templates={"slo": [long]}, operator=operator), 60.0)
-    of_v2, of_v3 = runs(world)
-    assert of_v2.pod_hash != of_v3.pod_hash
-    assert (of_v2.terminate, of_v3.status.result("error-rate").count) == (True, 5)
-
-
-def test_flagger_1011_traffic_that_stops_in_mid_analysis_promotes_nothing_without_parity(free_player):
-    world = free_player(scenario(script={"error-rate": [0.001, "nan"]}, parity="off"), 120.0)
-    assert world.status.step_index == 1
-    assert not world.status.is_fully_promoted
-
-
-def test_changed_steps_in_mid_rollout_start_over_at_weight_0(free_player):
-    world = free_player(
-        scenario(
-            steps=[{"setWeight": 60}, {"pause": {}}],
-            new_steps=[{"setWeight": 30}, {"pause": {}}],
-            operator=[{"when": "paused", "do": "set-steps"}],
-        ),
-        10.0,
-    )
-    seen = [(e["rollout"]["step"], e["rollout"]["weight"]) for e in world.trace if "rollout" in e]
-    assert (0, 0) in seen[seen.index((1, 60)) :]
-    assert seen[-1] == (1, 30)
-
-
-def test_a_retry_is_judged_by_the_template_as_it_is_now(free_player):
-    lenient = {**RATE, "successCondition": "result[0] < 0.5"}
-    world = free_player(
-        scenario(
-            templates={"slo": [RATE], "lenient": [lenient]},
-            script={"error-rate": [0.2]},
-            operator=[{"when": "aborted", "do": "set-template lenient"}, {"when": "aborted", "do": "retry"}],
-        ),
-        60.0,
-    )
-    assert [run.status.phase.value for run in runs(world)] == ["Failed", "Successful"]
-    assert world.status.phase == "Healthy"
+@pytest.mark.parametrize(("told", "parity", "expected"), cases())
+def test_a_complaint_comes_out_as_its_sentence_says(free_player, version_of, told, parity, expected):
+    scenario = {**BASE, **told["scenario"], "parity": parity}
+    scenario["script"] = {**BASE["script"], **scenario["script"]}
+    world = free_player(scenario, float(told.get("lasts_s", LASTS_S)), **told.get("how", {}))
+    seen = Seen(world, version_of)
+    for word, value in expected.items():
+        if word != "parity":
+            seen.check("runs_are" if word == "runs" else word, value)
