@@ -72,7 +72,7 @@ def _conditions(metric: Metric) -> str:
         parts.append(f"successCondition: {metric.success_condition}")
     if metric.failure_condition:
         parts.append(f"failureCondition: {metric.failure_condition}")
-    return "; ".join(parts)
+    return without_secrets("; ".join(parts))
 
 
 def _limit(metric: Metric, phase: AnalysisPhase, after: MetricResult) -> str:
