@@ -252,5 +252,5 @@ def test_ctrl_c_and_sigterm_end_a_rehearsal_within_seconds_and_restore(
 
 
 def test_more_than_a_thousand_real_requests_a_second_are_refused_before_anything_starts(game_day: GameDay) -> None:
-    with pytest.raises(SpeedError, match=r"20 requests/s at speed 60 is 1200 real requests/s; it needs 1000 at most"):
+    with pytest.raises(SpeedError, match=r"20 requests/s at speed 60, 1200 real requests/s; it needs 1000 at most"):
         rehearse(game_day, "corrected", Options(speed=60.0))
