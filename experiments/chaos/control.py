@@ -12,9 +12,10 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 from chaoslib.exceptions import InterruptExecution
@@ -94,9 +95,7 @@ def _rehearsal_for(experiment: dict[str, Any]) -> Any:
     from experiments.scratch import scratch_folder
 
     game_day = load_game_day(_file_of(experiment))
-    options = Options(
-        speed=float(os.environ.get("GAMEBIRD_SPEED", "20")), seed=int(os.environ.get("GAMEBIRD_SEED", "1"))
-    )
+    options = Options(speed=_number("GAMEBIRD_SPEED", float, 20.0), seed=_number("GAMEBIRD_SEED", int, 1))
     refuse_pauses(game_day, options.speed)
     check_speed(game_day, options.speed)
     policy = os.environ.get("GAMEBIRD_POLICY", next(iter(game_day.policies)))
@@ -105,6 +104,18 @@ def _rehearsal_for(experiment: dict[str, Any]) -> Any:
     folder = _owned.enter_context(scratch_folder())
     _state["owned"] = True
     return make_rehearsal(game_day, policy, options, folder)
+
+
+_Number = TypeVar("_Number", int, float)
+
+
+def _number(variable: str, kind: Callable[[str], _Number], default: _Number) -> _Number:
+    text = os.environ.get(variable, "")
+    try:
+        return kind(text) if text else default
+    except ValueError:
+        need = "a whole number" if kind is int else "a number"
+        raise ValueError(f"{variable} is {text!r}; it needs {need}") from None
 
 
 def _file_of(experiment: dict[str, Any]) -> Path:

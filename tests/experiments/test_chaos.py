@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import inspect
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from chaoslib.exceptions import InterruptExecution
+from chaoslib.loader import load_experiment
 
 from experiments import chaos
-from experiments.chaos import actions, probes
+from experiments.chaos import actions, control, probes, stage
 from experiments.chaos.stage import NoRehearsalError
 from experiments.method import ACTIONS
 
@@ -64,3 +67,23 @@ def test_the_command_chaos_validate_accepts_a_game_day(root: Path, tmp_path: Pat
         timeout=60,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "said"),
+    [
+        ("GAMEBIRD_SPEED", "fast", "GAMEBIRD_SPEED is 'fast'; it needs a number"),
+        ("GAMEBIRD_SEED", "1.5", "GAMEBIRD_SEED is '1.5'; it needs a whole number"),
+        ("GAMEBIRD_SPEED", "60", "1200 real requests/s; it needs 1000 at most"),
+        ("GAMEBIRD_POLICY", "other", "GAMEBIRD_POLICY is 'other'; the file has as-written, corrected"),
+    ],
+)
+def test_chaos_run_says_which_variable_is_wrong_and_starts_no_world(
+    root: Path, monkeypatch: pytest.MonkeyPatch, variable: str, text: str, said: str
+) -> None:
+    file = root / "examples" / "orders-api" / "gamedays" / "good.yaml"
+    monkeypatch.setenv(variable, text)
+    monkeypatch.setattr(sys, "argv", ["chaos", "run", str(file)])
+    with pytest.raises(InterruptExecution, match=re.escape(said)):
+        control.before_experiment_control(load_experiment(str(file)))
+    assert not stage.is_on()
