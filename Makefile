@@ -9,7 +9,7 @@ STAMP  := $(VENV)/.installed
 SPEED  ?= 20
 
 .DEFAULT_GOAL := help
-.PHONY: help gameday test check format bench fuzz nightly lock clean
+.PHONY: help gameday test check format bench fuzz lock clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
