@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from controller.core.conditions import ConditionError, compile_condition
+from controller.core.conditions import ConditionError, ResultKind, compile_condition
 from controller.manifests.documents import Document, FieldPath, ManifestError, Problem, nearest, read_documents, shown
 from controller.manifests.loading import Policy, load
 from experiments.activity_checks import (
@@ -424,12 +424,21 @@ def _policies(
 
 
 def _condition_problems(policy: Policy) -> list[Problem]:
-    """Return the conditions that the decision core does not take; a cluster would find out at the first measurement."""
+    """Return the conditions that no result can satisfy; a cluster would find out at the first measurement."""
     found = []
     for placed in policy.conditions():
-        try:
-            compile_condition(placed.text)
-        except ConditionError as error:
+        error = _condition_error(placed.text)
+        if error is not None:
             need = f"a condition, as result[0] < 0.01 ({' '.join(error.message.split())})"
             found.append(placed.place.problem(shown(placed.text), need))
     return found
+
+
+def _condition_error(text: str) -> ConditionError | None:
+    """Return what is wrong with a condition whatever the metric's provider answers, or None."""
+    try:
+        condition = compile_condition(text)
+    except ConditionError as error:
+        return error
+    errors = [condition.error_by_type(kind) for kind in ResultKind]
+    return errors[0] if all(errors) else None

@@ -196,15 +196,17 @@ def test_a_list_whose_entries_are_wrong_is_not_called_too_short_as_well(tmp_path
     assert any("extensions[0] is 'gamebird'; it needs a mapping" in line for line in found)
 
 
+@pytest.mark.parametrize(("new", "why"), [("result <<", "unexpected token"), ("resutl", "unknown name resutl")])
 def test_a_condition_that_the_decision_core_refuses_is_told_with_its_place(
-    tmp_path: Path, good: str, root: Path
+    tmp_path: Path, good: str, root: Path, new: str, why: str
 ) -> None:
     broken = tmp_path / "template.yaml"
     text = (root / EXAMPLE / "analysis-template.yaml").read_text(encoding="utf-8")
-    broken.write_text(text.replace("successCondition: result", "successCondition: result <<", 1), encoding="utf-8")
+    broken.write_text(text.replace("successCondition: result", f"successCondition: {new}", 1), encoding="utf-8")
     found = problems(tmp_path, good.replace(f"{root / EXAMPLE}/analysis-template.yaml", str(broken)))
     assert len(found) == 1
-    assert re.search(r"template.yaml:14:7: spec.metrics\[0\].successCondition is 'result <<\[0\] < 0.01'", found[0])
+    assert re.search(rf"template.yaml:14:7: spec.metrics\[0\].successCondition is '{new}\[0\] < 0.01'", found[0])
+    assert why in found[0]
 
 
 @pytest.mark.parametrize("name", ["all pods", "end every"])
