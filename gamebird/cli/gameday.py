@@ -99,6 +99,7 @@ def run(
         game_day = load_game_day(file)
         options = _options(speed, seed, prometheus, keep)
         policies = _policies(game_day, policy)
+        _warn(game_day, policies)
         folder = _report_folder(report, game_day.name)
         rehearsed = _rehearse(game_day, policies, options, quiet=output is Output.JSON)
         written = write_reports(folder, rehearsed, description=game_day.description)
@@ -154,6 +155,12 @@ def _report_folder(named: Path | None, name: str) -> Path:
     if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
         raise ReportError(f"--report {folder}: nothing can be written in {above}; name a folder elsewhere")
     return folder
+
+
+def _warn(game_day: GameDay, policies: list[str]) -> None:
+    """Say what the manifests count on and do not hold, once each; it stops nothing."""
+    for notice in dict.fromkeys(str(notice) for name in policies for notice in game_day.policies[name].warnings):
+        print(f"warning: {notice}", file=sys.stderr)
 
 
 def _rehearse(game_day: GameDay, policies: list[str], options: Options, *, quiet: bool) -> list[Rehearsed]:

@@ -33,7 +33,7 @@ from experiments.testbeds.local.flags_file import FlagsFile
 from experiments.testbeds.local.metrics_servers import EmbeddedServer, MetricsServer, RealServer
 from experiments.testbeds.local.platform import LocalPlatform
 from experiments.testbeds.local.pods import Crash, Fleet, Program
-from experiments.testbeds.local.programs import DemoProgram, OwnProgram
+from experiments.testbeds.local.programs import READY_PATH, DemoProgram, OwnProgram
 from experiments.testbeds.local.scraper import Scraper, Target
 from experiments.testbeds.local.telling import Bulletin, Teller
 from promql.storage.exposition import read_exposition
@@ -260,9 +260,16 @@ class LocalWorld:
                 status = driver.status
                 raise WorldError(
                     f"the stable revision was not healthy within {STABLE_WITHIN_S:g} s: {status.phase.value} "
-                    f"({status.message}), {status.available_replicas} pods available"
+                    f"({status.message}), {status.available_replicas} pods available{self._hint()}"
                 )
             time.sleep(0.02)
+
+    def _hint(self) -> str:
+        if self._command is None:
+            return ""
+        return (
+            f". A program of your own listens on $PORT of 127.0.0.1 and answers {READY_PATH} with 200 once it is ready"
+        )
 
     # ---- what its parts call
 
