@@ -1,0 +1,1 @@
+"""What simulated runs came to: one row a run, and what can be said of many."""
