@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import re
 import subprocess
 import sys
@@ -35,6 +36,16 @@ def test_discovery_finds_every_action_and_probe() -> None:
     assert {one["name"] for one in found if one["type"] == "action"} == set(actions.__all__)
     assert {one["name"] for one in found if one["type"] == "probe"} == set(probes.__all__)
     assert all(one["doc"] for one in found)
+
+
+def test_chaos_discover_finds_the_extension_by_the_name_that_pip_knows(tmp_path: Path) -> None:
+    found = tmp_path / "discovery.json"
+    command = [sys.executable, "-m", "chaostoolkit", "--no-version-check", "--no-log-file", "discover", "gamebird"]
+    command += ["--no-install", "--no-system-info", "--discovery-path", str(found)]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd=tmp_path)
+    assert ran.returncode == 0, ran.stderr
+    names = {activity["name"] for activity in json.loads(found.read_text())["activities"]}
+    assert names == {*actions.__all__, *probes.__all__}
 
 
 def test_an_action_outside_a_game_day_says_what_is_missing() -> None:
