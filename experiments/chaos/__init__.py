@@ -1,6 +1,6 @@
 """The Chaos Toolkit extension: actions, probes and the control that starts and ends the world.
 
-`chaos discover experiments.chaos --no-install` finds them; `chaos run` and `gamebird gameday` both go through them.
+`chaos discover gamebird --no-install` finds them; `chaos run` and `gamebird gameday` both go through them.
 """
 
 from __future__ import annotations
