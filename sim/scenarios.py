@@ -68,14 +68,51 @@ class Service(_Value):
         return self
 
 
-class Incident(_Value):
+class Trigger(_Value):
+    """An instant that the rollout itself decides: the first at which what is named is true, plus `after_s`."""
+
+    weight_at_least: Annotated[float, Field(gt=0, le=100, allow_inf_nan=False)] | None = None
+    step_at_least: Annotated[int, Field(ge=0, le=10_000)] | None = None
+    after_s: Delay = 0.0
+
+    @model_validator(mode="after")
+    def _just_one(self) -> Trigger:
+        if (self.weight_at_least is None) == (self.step_at_least is None):
+            raise ValueError("exactly one of weight_at_least and step_at_least")
+        return self
+
+
+class Window(_Value):
+    """A stretch of time, `for_s` long: from an instant that is known before, or from one that the rollout decides.
+
+    The platform resolves `when` on each path of a run, so only what it says is in force; until then, nothing is.
+    """
+
+    from_s: Instant | None = None
+    when: Trigger | None = None
+    for_s: Span
+
+    @model_validator(mode="after")
+    def _one_beginning(self) -> Window:
+        if (self.from_s is None) == (self.when is None):
+            raise ValueError("a beginning: either from_s or when")
+        return self
+
+
+class Incident(Window):
     """Something outside the release that goes wrong for a while: a dependency fails, a neighbour is noisy."""
 
-    from_s: Instant
-    for_s: Span
     side: Side = "both"
     errors: Share = 0.0
     latency_factor: Annotated[float, Field(gt=0, le=1_000, allow_inf_nan=False)] = 1.0
+    slow_share: Share = 0.0  # of the requests, that take slow_by_s longer
+    slow_by_s: Delay = 0.0
+
+
+class TrafficChange(Window):
+    """Users send another number of requests for a while; afterwards as many as the traffic's shape says."""
+
+    rps: Annotated[float, Field(ge=0, le=1_000_000, allow_inf_nan=False)]
 
 
 class PodStarts(_Value):
@@ -108,11 +145,9 @@ class Router(_Value):
     unevenness: Spread = 0.0
 
 
-class TargetLoss(_Value):
+class TargetLoss(Window):
     """Pods that Prometheus does not scrape for a while."""
 
-    from_s: Instant
-    for_s: Span
     side: Side = "both"
     share: Share = 1.0  # of the pods of that side
 
@@ -139,11 +174,8 @@ class Scrapes(_Value):
         return self
 
 
-class Outage(_Value):
+class Outage(Window):
     """A stretch of time in which something does not answer."""
-
-    from_s: Instant
-    for_s: Span
 
 
 class Prometheus(_Value):
@@ -178,10 +210,9 @@ class ControllerModel(_Value):
     restarts: tuple[Outage, ...] = ()
 
 
-class KillSwitch(_Value):
-    """Somebody turns `Release.behind_flag` off at an instant; pods notice within the propagation delay."""
+class KillSwitch(Window):
+    """Somebody turns `Release.behind_flag` off for a while; pods notice within the propagation delay."""
 
-    at_s: Instant
     propagation_s: Delay = 1.0
 
 
@@ -204,6 +235,7 @@ class Scenario(_Value):
     traffic: Traffic
     service: Service = Field(default_factory=Service)
     incidents: tuple[Incident, ...] = ()
+    traffic_changes: tuple[TrafficChange, ...] = ()
     pods: PodStarts = Field(default_factory=PodStarts)
     router: Router = Field(default_factory=Router)
     scrapes: Scrapes = Field(default_factory=Scrapes)

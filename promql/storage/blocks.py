@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from promql.storage.allocating import reuse_large_blocks
+from promql.storage.label_sets import LabelSets, label_sets_of
 from promql.storage.labels import Labels
 from promql.storage.selecting import matching
 from promql.syntax.tree import Matcher
@@ -105,21 +106,62 @@ class ArrayBlock:
         if isinstance(columns, slice):
             part: Floats = self.array[..., columns]
             return part
+        near = _as_slice(columns)
+        if near is not None:
+            return self.array[..., near]
         # Samples first: where that is how they lie in memory, whole planes are copied.
         return self.array.transpose(2, 0, 1)[columns].transpose(1, 2, 0)
 
     def presence(self) -> Bools | None:
         return self.present
 
-    def only(self, rows: Sequence[int]) -> ArrayBlock:
-        # Neighbours are a view; others are copied once, with the samples outermost as a view would have them.
+    def only(self, rows: Sequence[int]) -> Block:
+        labels = label_sets_of(self.labels)
         first, last = rows[0], rows[-1] + 1
-        together = list(rows) == list(range(first, last))
-        index: slice | list[int] = slice(first, last) if together else list(rows)
-        array = np.moveaxis(np.moveaxis(self.array, -1, 0)[:, index], 0, -1)
-        present = None if self.present is None else self.present[index]
-        labels = [self.labels[row] for row in rows]
-        return replace(self, labels=labels, array=array, present=present)
+        kept = labels.derived(("rows", tuple(rows)), lambda: LabelSets(labels[row] for row in rows))
+        present = None if self.present is None else self.present[np.array(rows)]
+        if last - first == len(rows):
+            return replace(self, labels=kept, array=self.array[first:last], present=present)
+        return _Rows(self, np.array(rows, dtype=np.int64), kept, present)
+
+
+def _as_slice(columns: NDArray[np.int64]) -> slice | None:
+    """Return one or two columns, as a window's edges are, as a slice: what it takes is a view, not a copy."""
+    if len(columns) == 1:
+        return slice(int(columns[0]), int(columns[0]) + 1)
+    if len(columns) == 2:
+        first, last = columns.tolist()
+        if 0 <= first < last:
+            return slice(first, last + 1, last - first)
+    return None
+
+
+class _Rows:
+    """Some series of a block, taken out of what is read of it and not before: mostly that is little."""
+
+    __slots__ = ("_block", "_present", "_rows", "has_stale", "labels", "reset_columns", "times_ms")
+
+    def __init__(self, block: ArrayBlock, rows: NDArray[np.int64], labels: LabelSets, present: Bools | None) -> None:
+        self._block = block
+        self._rows = rows
+        self._present = present
+        self.labels: Sequence[Labels] = labels
+        self.times_ms = block.times_ms
+        self.reset_columns = block.reset_columns
+        self.has_stale = block.has_stale
+
+    def values(self, columns: Columns) -> Floats:
+        near = columns if isinstance(columns, slice) else _as_slice(columns)
+        by_sample = self._block.array.transpose(2, 0, 1)
+        if near is not None:
+            return by_sample[near].take(self._rows, axis=1).transpose(1, 2, 0)
+        return by_sample[np.asarray(columns)[:, None], self._rows].transpose(1, 2, 0)
+
+    def presence(self) -> Bools | None:
+        return self._present
+
+    def only(self, rows: Sequence[int]) -> Block:
+        return self._block.only(self._rows[np.array(rows)].tolist())
 
 
 class BlockStore:
@@ -146,13 +188,23 @@ class BlockStore:
                 self._selected[key] = found
         return found
 
-    def _find(self, matchers: Sequence[Matcher]) -> Sequence[Block]:
-        matches = matching(matchers)
+    def _find(self, matchers: tuple[Matcher, ...]) -> Sequence[Block]:
         found: list[Block] = []
         for block in self._blocks:
-            rows = [row for row, labels in enumerate(block.labels) if matches(labels)]
+            rows = rows_that_match(block.labels, matchers)
             if len(rows) == len(block.labels):
                 found.append(block)
             elif rows:
                 found.append(block.only(rows))
         return found
+
+
+def rows_that_match(labels: Sequence[Labels], matchers: tuple[Matcher, ...]) -> Sequence[int]:
+    """Return which of the label sets a selector takes; remembered for label sets that are met again."""
+    known = label_sets_of(labels)
+
+    def found() -> Sequence[int]:
+        matches = matching(matchers)
+        return tuple(row for row, each in enumerate(known) if matches(each))
+
+    return known.derived(matchers, found)
