@@ -100,13 +100,23 @@ class Window(_Value):
 
 
 class Incident(Window):
-    """Something outside the release that goes wrong for a while: a dependency fails, a neighbour is noisy."""
+    """Something outside the release that goes wrong for a while: a dependency fails, a neighbour is noisy.
+
+    Attributes:
+        side: whose requests meet it.
+        errors: share of requests that the pods answer with a 500; their own counters show it.
+        latency_factor: every latency of the pods times this.
+        proxy_errors: share of requests that the proxy answers itself with a 503: users and the proxy's counters meet
+            it, the pods never see the request.
+        proxy_slow_share: share of requests that the proxy holds back `proxy_slow_by_s`, unseen by the pods.
+    """
 
     side: Side = "both"
     errors: Share = 0.0
     latency_factor: Annotated[float, Field(gt=0, le=1_000, allow_inf_nan=False)] = 1.0
-    slow_share: Share = 0.0  # of the requests, that take slow_by_s longer
-    slow_by_s: Delay = 0.0
+    proxy_errors: Share = 0.0
+    proxy_slow_share: Share = 0.0
+    proxy_slow_by_s: Delay = 0.0
 
 
 class TrafficChange(Window):
