@@ -6,6 +6,7 @@ rehearsed would be worse than none. Instants of a game day and of a scenario bot
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from controller.manifests.documents import read_documents
@@ -101,7 +102,7 @@ def _incident(fault: ProxyErrors | ProxyDelay) -> Incident:
     return Incident(**_window(fault), side=side, proxy_slow_share=fault.share, proxy_slow_by_s=fault.delay_s)
 
 
-def _kill_switch(faults: list[Fault]) -> KillSwitch | None:
+def _kill_switch(faults: Sequence[Fault]) -> KillSwitch | None:
     turned_off = [fault for fault in faults if isinstance(fault, SetFlag) and not fault.on]
     return KillSwitch(**_window(turned_off[0])) if turned_off else None
 
