@@ -18,10 +18,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from controller.core.actions import Action, CreateReplicaSet, SetRevision
-from controller.core.draft import Conditions, Draft
+from controller.core.draft import Draft
 from controller.core.explaining import deciding_numbers
 from controller.core.gates import reconcile_analysis
-from controller.core.look import Look
+from controller.core.look import Conditions, Look
 from controller.core.metadata import metadata_at_birth, reconcile_metadata
 from controller.core.pauses import PauseState, begins_pause, pause_state, reconcile_pause_step
 from controller.core.promotion import is_rollback_within_window, reason_to_promote
@@ -31,6 +31,7 @@ from controller.core.scaling import delete_old_revisions, reconcile_replica_sets
 from controller.core.services import reconcile_services
 from controller.core.snapshot import ReplicaSetSeen, Snapshot
 from controller.core.standing import (
+    INVALID,
     abort_for_lack_of_progress,
     pause_conditions,
     set_condition,
@@ -104,7 +105,7 @@ def _refuse(look: Look, fault: str) -> Decision:
     before = draft.conditions.get(ConditionKind.INVALID_SPEC)
     if before is not None and before.message != message:
         del draft.conditions[ConditionKind.INVALID_SPEC]
-    set_condition(draft.conditions, ConditionKind.INVALID_SPEC, Truth.TRUE, "InvalidSpec", message, look.now_s)
+    set_condition(draft.conditions, ConditionKind.INVALID_SPEC, Truth.TRUE, INVALID, message, look.now_s)
     work_out_phase(look, draft)
     look.rule = "invalid spec"
     look.wake_at(look.now_s + INVALID_RETRY_S)
@@ -122,7 +123,7 @@ def _make_known(look: Look) -> Decision:
     metadata_at_birth(look, pod_hash)
     look.event("RolloutUpdated", f"Rollout updated to revision {look.revision}")
     look.event("NewReplicaSetCreated", f"Created ReplicaSet {name} (revision {look.revision})")
-    conditions = {condition.kind: condition for condition in look.status.conditions}
+    conditions = look.conditions.copy()
     set_condition(
         conditions,
         ConditionKind.PROGRESSING,
@@ -279,7 +280,7 @@ def _finish(look: Look, status: RolloutStatus) -> Decision:
     if changed:
         look.wake_at(look.now_s)
     else:
-        wake_for_progress(look, status)
+        wake_for_progress(look)
     return Decision(
         status=status,
         actions=tuple(look.actions),

@@ -6,11 +6,9 @@ ends as a `RolloutStatus`, or as the stored one itself when nothing differs.
 
 from __future__ import annotations
 
-from controller.core.look import Look
+from controller.core.look import Conditions, Look
 from controller.core.pauses import PauseState
-from controller.core.status import Condition, ConditionKind, RolloutStatus, RunReference, Weights
-
-Conditions = dict[ConditionKind, Condition]
+from controller.core.status import RolloutStatus, RunReference, Weights
 
 
 class Draft:
@@ -53,7 +51,7 @@ class Draft:
         self.updated_replicas = new.created if new is not None else 0
         self.ready_replicas = ready
         self.available_replicas = available
-        self.conditions: Conditions = {condition.kind: condition for condition in status.conditions}
+        self.conditions: Conditions = look.conditions.copy()
         self.pause = PauseState()
         self.phase = status.phase
         self.message = status.message

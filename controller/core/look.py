@@ -11,8 +11,10 @@ from controller.core.actions import Action, EmitEvent, ScaleReplicaSet, SetScale
 from controller.core.plan import Plan, plan_of
 from controller.core.runs import AnalysisPhase, AnalysisRun
 from controller.core.snapshot import ReplicaSetSeen, Snapshot
-from controller.core.status import PauseReason, RolloutStatus, RunReference, Weights
+from controller.core.status import Condition, ConditionKind, PauseReason, RolloutStatus, RunReference, Weights
 from controller.manifests.values import Step
+
+Conditions = dict[ConditionKind, Condition]
 
 
 class Look:
@@ -24,6 +26,7 @@ class Look:
         "actions",
         "all",
         "background_ref",
+        "conditions",
         "counts",
         "current_background",
         "current_step_run",
@@ -59,6 +62,7 @@ class Look:
         self.now_s = now_s
         self.plan: Plan = plan_of(snapshot.rollout)
         self.status: RolloutStatus = status  # as it was stored; never changed here
+        self.conditions: Conditions = {condition.kind: condition for condition in status.conditions}  # as stored
 
         self.all: tuple[ReplicaSetSeen, ...] = snapshot.replica_sets
         self.new: ReplicaSetSeen | None = None

@@ -7,14 +7,26 @@ and the pods, never the other way round.
 
 from __future__ import annotations
 
-from controller.core.draft import Conditions, Draft
-from controller.core.look import Look
+from controller.core.draft import Draft
+from controller.core.look import Conditions, Look
 from controller.core.status import Condition, ConditionKind, Phase, RolloutStatus, Truth
 
 ABORTED = "RolloutAborted"
 PAUSED = "RolloutPaused"
 TIMED_OUT = "ProgressDeadlineExceeded"
+INVALID = "InvalidSpec"
+_DEGRADING = (INVALID, ABORTED, TIMED_OUT)
 UNAVAILABLE_MESSAGE = "Rollout does not have minimum availability"
+
+# Members bound once: to Python 3.11, which looks here a hundred times a decision, a member looked up in its enum
+# costs ten names of a module.
+_AVAILABLE = ConditionKind.AVAILABLE
+_PROGRESSING = ConditionKind.PROGRESSING
+_REPLICA_FAILURE = ConditionKind.REPLICA_FAILURE
+_PAUSED = ConditionKind.PAUSED
+_COMPLETED = ConditionKind.COMPLETED
+_HEALTHY = ConditionKind.HEALTHY
+_TRUE, _FALSE, _UNKNOWN = Truth.TRUE, Truth.FALSE, Truth.UNKNOWN
 
 # ---- conditions
 
@@ -43,12 +55,9 @@ def pause_conditions(look: Look) -> Conditions | None:
     status = look.status
     if status.observed_generation != look.snapshot.generation:
         return None
-    reason, paused_now = "", False
-    for condition in status.conditions:
-        if condition.kind is ConditionKind.PROGRESSING:
-            reason = condition.reason
-        elif condition.kind is ConditionKind.PAUSED:
-            paused_now = condition.status is Truth.TRUE
+    progressing, paused = look.conditions.get(_PROGRESSING), look.conditions.get(_PAUSED)
+    reason = progressing.reason if progressing is not None else ""
+    paused_now = paused is not None and paused.status is _TRUE
     is_paused = bool(status.pauses) or look.plan.rollout.paused
     retried = reason == ABORTED and not status.abort
     if is_paused == paused_now and not retried and (is_paused == (reason == PAUSED) or _completed(status)):
@@ -56,17 +65,17 @@ def pause_conditions(look: Look) -> Conditions | None:
     changes: list[tuple[ConditionKind, Truth, str, str]] = []
     if is_paused != (reason == PAUSED) and reason != ABORTED and not _completed(status):
         if is_paused:
-            changes.append((ConditionKind.PROGRESSING, Truth.UNKNOWN, PAUSED, "Rollout is paused"))
+            changes.append((_PROGRESSING, _UNKNOWN, PAUSED, "Rollout is paused"))
         else:
-            changes.append((ConditionKind.PROGRESSING, Truth.UNKNOWN, "RolloutResumed", "Rollout is resumed"))
+            changes.append((_PROGRESSING, _UNKNOWN, "RolloutResumed", "Rollout is resumed"))
     if retried:
-        changes.append((ConditionKind.PROGRESSING, Truth.UNKNOWN, "RolloutRetry", "Retrying Rollout after abort"))
+        changes.append((_PROGRESSING, _UNKNOWN, "RolloutRetry", "Retrying Rollout after abort"))
     if is_paused != paused_now and reason != ABORTED:
-        truth = Truth.TRUE if is_paused else Truth.FALSE
-        changes.append((ConditionKind.PAUSED, truth, PAUSED, "Rollout is paused"))
+        truth = _TRUE if is_paused else _FALSE
+        changes.append((_PAUSED, truth, PAUSED, "Rollout is paused"))
     if not changes:
         return None
-    conditions: Conditions = {condition.kind: condition for condition in status.conditions}
+    conditions = look.conditions.copy()
     for kind, truth, why, message in changes:
         set_condition(conditions, kind, truth, why, message, look.now_s)
     return conditions
@@ -112,8 +121,8 @@ def _waits_without_deadline(look: Look) -> bool:
     """At a pause or an analysis, or with old pods that count down, lack of progress means nothing."""
     if look.step is not None and (look.step.pause is not None or look.step.analysis is not None):
         return True
-    paused = look.status.condition(ConditionKind.PAUSED)
-    if paused is not None and paused.status is Truth.TRUE:
+    paused = look.conditions.get(_PAUSED)
+    if paused is not None and paused.status is _TRUE:
         return True
     for other in look.others:  # noqa: SIM110  (a generator costs more than the loop)
         if look.deadline_of(other) is not None:
@@ -136,7 +145,7 @@ def abort_for_lack_of_progress(look: Look, draft: Draft) -> None:
         return
     if _makes_progress(look, draft) or _waits_without_deadline(look):
         return
-    deadline_s = _progress_deadline_s(look, look.status.condition(ConditionKind.PROGRESSING))
+    deadline_s = _progress_deadline_s(look, look.conditions.get(_PROGRESSING))
     if deadline_s is None or deadline_s > look.now_s:
         return
     message = _timeout_message(look)
@@ -158,30 +167,28 @@ def work_out_conditions(look: Look, draft: Draft) -> None:
     is_healthy = _is_healthy(look, draft)
     fell_ill = False
     if not is_paused and is_healthy:
-        set_condition(conditions, ConditionKind.HEALTHY, Truth.TRUE, "RolloutHealthy", "Rollout is healthy", now_s)
-    elif ConditionKind.HEALTHY in conditions:
-        fell_ill = set_condition(
-            conditions, ConditionKind.HEALTHY, Truth.FALSE, "RolloutHealthy", "Rollout is not healthy", now_s
-        )
+        set_condition(conditions, _HEALTHY, _TRUE, "RolloutHealthy", "Rollout is healthy", now_s)
+    elif _HEALTHY in conditions:
+        fell_ill = set_condition(conditions, _HEALTHY, _FALSE, "RolloutHealthy", "Rollout is not healthy", now_s)
     if look.is_aborted:
         message = f"Rollout aborted update to revision {look.revision}"
         if look.abort_message:
             message += f": {look.abort_message}"
-        if set_condition(conditions, ConditionKind.PROGRESSING, Truth.FALSE, ABORTED, message, now_s):
+        if set_condition(conditions, _PROGRESSING, _FALSE, ABORTED, message, now_s):
             look.event(ABORTED, message, warning=True)
     else:
         _work_out_progress(look, draft, is_healthy=is_healthy, fell_ill=fell_ill)
     if draft.available_replicas >= look.plan.replicas:
-        available, message = Truth.TRUE, "Rollout has minimum availability"
+        available, message = _TRUE, "Rollout has minimum availability"
     else:
-        available, message = Truth.FALSE, UNAVAILABLE_MESSAGE
-    set_condition(conditions, ConditionKind.AVAILABLE, available, "AvailableReason", message, now_s)
+        available, message = _FALSE, UNAVAILABLE_MESSAGE
+    set_condition(conditions, _AVAILABLE, available, "AvailableReason", message, now_s)
     _work_out_failures(look, conditions)
     done = _completed(draft)
     changed = set_condition(
         conditions,
-        ConditionKind.COMPLETED,
-        Truth.TRUE if done else Truth.FALSE,
+        _COMPLETED,
+        _TRUE if done else _FALSE,
         "RolloutCompleted",
         "RolloutCompleted",
         now_s,
@@ -195,14 +202,14 @@ def work_out_conditions(look: Look, draft: Draft) -> None:
 
 def _work_out_progress(look: Look, draft: Draft, *, is_healthy: bool, fell_ill: bool) -> None:
     now_s, conditions = look.now_s, draft.conditions
-    kind = ConditionKind.PROGRESSING
+    kind = _PROGRESSING
     if is_healthy:
         current = conditions.get(kind)
         if current is not None and current.reason == "NewReplicaSetAvailable":
             return
         name = look.name_of(look.new) if look.new is not None else ""
         message = f'ReplicaSet "{name}" has successfully progressed.'
-        set_condition(conditions, kind, Truth.TRUE, "NewReplicaSetAvailable", message, now_s)
+        set_condition(conditions, kind, _TRUE, "NewReplicaSetAvailable", message, now_s)
         return
     if _makes_progress(look, draft) or fell_ill:
         if _completed(draft) and fell_ill:
@@ -211,11 +218,11 @@ def _work_out_progress(look: Look, draft: Draft, *, is_healthy: bool, fell_ill: 
             name = look.name_of(look.new) if look.new is not None else ""
             reason, message = "ReplicaSetUpdated", f'ReplicaSet "{name}" is progressing.'
         current = conditions.get(kind)
-        same_truth = current is not None and current.status is Truth.TRUE
+        same_truth = current is not None and current.status is _TRUE
         conditions.pop(kind, None)
         conditions[kind] = Condition(
             kind=kind,
-            status=Truth.TRUE,
+            status=_TRUE,
             reason=reason,
             message=message,
             updated_s=now_s,  # progress moves the deadline, also with the same reason
@@ -226,7 +233,7 @@ def _work_out_progress(look: Look, draft: Draft, *, is_healthy: bool, fell_ill: 
         return
     deadline_s = _progress_deadline_s(look, conditions.get(kind))
     if deadline_s is not None and deadline_s <= now_s:
-        set_condition(conditions, kind, Truth.FALSE, TIMED_OUT, _timeout_message(look), now_s)
+        set_condition(conditions, kind, _FALSE, TIMED_OUT, _timeout_message(look), now_s)
 
 
 def _work_out_failures(look: Look, conditions: Conditions) -> None:
@@ -235,19 +242,20 @@ def _work_out_failures(look: Look, conditions: Conditions) -> None:
         for replica_set in look.all:
             failure = failure or replica_set.failure
     if failure is not None:
-        kind = ConditionKind.REPLICA_FAILURE
-        set_condition(conditions, kind, Truth.TRUE, "FailedCreate", failure, look.now_s)
+        kind = _REPLICA_FAILURE
+        set_condition(conditions, kind, _TRUE, "FailedCreate", failure, look.now_s)
     else:
-        conditions.pop(ConditionKind.REPLICA_FAILURE, None)
+        conditions.pop(_REPLICA_FAILURE, None)
 
 
-def wake_for_progress(look: Look, status: RolloutStatus) -> None:
-    """Ask to be called when the progress deadline passes, if one runs."""
-    progressing = status.condition(ConditionKind.PROGRESSING)
+def wake_for_progress(look: Look) -> None:
+    """Ask to be called when the progress deadline passes, if one runs; for a status that stays as it is stored."""
+    status = look.status
+    progressing = look.conditions.get(_PROGRESSING)
     if progressing is None or progressing.reason == TIMED_OUT or status.pauses or status.abort:
         return
-    healthy = status.condition(ConditionKind.HEALTHY)
-    if healthy is not None and healthy.status is Truth.TRUE:
+    healthy = look.conditions.get(_HEALTHY)
+    if healthy is not None and healthy.status is _TRUE:
         return
     if look.plan.rollout.paused or _waits_without_deadline(look):
         return
@@ -266,9 +274,7 @@ def work_out_phase(look: Look, draft: Draft) -> None:
 
 def _phase(look: Look, draft: Draft) -> tuple[Phase, str]:
     for condition in draft.conditions.values():
-        if condition.kind is ConditionKind.INVALID_SPEC:
-            return Phase.DEGRADED, f"InvalidSpec: {condition.message}"
-        if condition.reason in (ABORTED, TIMED_OUT):
+        if condition.reason in _DEGRADING:
             return Phase.DEGRADED, f"{condition.reason}: {condition.message}"
     rollout = look.plan.rollout
     if rollout.paused:
