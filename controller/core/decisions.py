@@ -314,18 +314,9 @@ def _records(look: Look, status: RolloutStatus) -> tuple[Record, ...]:
     record = TransitionRecord(
         t_s=look.now_s,
         rule=look.rule or "pods changed",
-        before=_state(old),
-        after=_state(status),
+        old=old,
+        new=status,
         numbers=(*numbers, *pods),
         flip=flip,
     )
     return (record,)
-
-
-def _state(status: RolloutStatus) -> str:
-    weight = f", weight {status.weights.canary}" if status.weights is not None else ""
-    pauses = "".join(f", {pause.reason}" for pause in status.pauses)
-    return (
-        f"{status.phase or 'new'}, step {status.step_index}{weight}{pauses}"
-        f"{', aborted' if status.abort else ''}, stable {status.stable_hash or 'none'}"
-    )

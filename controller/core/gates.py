@@ -11,7 +11,7 @@ from controller.core.launching import new_run
 from controller.core.look import Look
 from controller.core.promotion import is_fast_rollback
 from controller.core.runs import AnalysisPhase, AnalysisRun
-from controller.core.status import PauseReason, RunReference
+from controller.core.status import RunReference
 
 
 def reconcile_analysis(look: Look) -> None:
@@ -92,7 +92,7 @@ def _background_run(look: Look) -> AnalysisRun | None:
     before_start = look.index is not None and look.index < look.plan.background_from
     if status.current_hash == "" or before_start:
         return None
-    if look.has_pause(PauseReason.INCONCLUSIVE_ANALYSIS):
+    if look.is_inconclusive:
         return current
     if _needs_new(look, current):
         run = new_run(look, background.analysis, step_index=None)
@@ -106,7 +106,7 @@ def _needs_new(look: Look, current: AnalysisRun | None) -> bool:
     """Return whether a run has to be begun: there is none, or a person went on after an inconclusive one."""
     if current is None:
         return True
-    if look.status.controller_pause and not look.has_pause(PauseReason.CANARY_PAUSE_STEP):
+    if look.status.controller_pause and look.step_pause is None:
         return current.status.phase is AnalysisPhase.INCONCLUSIVE
     return look.status.aborted_s is not None
 

@@ -11,10 +11,21 @@ from controller.core.actions import Action, EmitEvent, ScaleReplicaSet, SetScale
 from controller.core.plan import Plan, plan_of
 from controller.core.runs import AnalysisPhase, AnalysisRun
 from controller.core.snapshot import ReplicaSetSeen, Snapshot
-from controller.core.status import Condition, ConditionKind, PauseReason, RolloutStatus, RunReference, Weights
+from controller.core.status import (
+    Condition,
+    ConditionKind,
+    PauseCondition,
+    PauseReason,
+    RolloutStatus,
+    RunReference,
+    Weights,
+)
 from controller.manifests.values import Step
 
 Conditions = dict[ConditionKind, Condition]
+
+_CANARY_PAUSE_STEP = PauseReason.CANARY_PAUSE_STEP
+_INCONCLUSIVE_ANALYSIS = PauseReason.INCONCLUSIVE_ANALYSIS
 
 
 class Look:
@@ -34,6 +45,7 @@ class Look:
         "forgotten_deadlines",
         "index",
         "is_aborted",
+        "is_inconclusive",
         "look_again_s",
         "new",
         "now_s",
@@ -51,6 +63,7 @@ class Look:
         "stable",
         "status",
         "step",
+        "step_pause",
         "step_ref",
         "step_run_phase",
         "weights",
@@ -63,6 +76,13 @@ class Look:
         self.plan: Plan = plan_of(snapshot.rollout)
         self.status: RolloutStatus = status  # as it was stored; never changed here
         self.conditions: Conditions = {condition.kind: condition for condition in status.conditions}  # as stored
+        self.step_pause: PauseCondition | None = None  # as stored
+        self.is_inconclusive = False  # an analysis paused the rollout for a person to decide
+        for pause in status.pauses:
+            if pause.reason is _CANARY_PAUSE_STEP:
+                self.step_pause = pause
+            elif pause.reason is _INCONCLUSIVE_ANALYSIS:
+                self.is_inconclusive = True
 
         self.all: tuple[ReplicaSetSeen, ...] = snapshot.replica_sets
         self.new: ReplicaSetSeen | None = None
@@ -150,7 +170,7 @@ class Look:
 
         In Argo, and so in strict parity, it holds only the pods: steps that need none go on, to the promotion.
         """
-        return not self.plan.strict and (self.pause_added or self.has_pause(PauseReason.INCONCLUSIVE_ANALYSIS))
+        return not self.plan.strict and (self.pause_added or self.is_inconclusive)
 
     # ---- notes
 
@@ -199,7 +219,3 @@ class Look:
     def name_of(self, replica_set: ReplicaSetSeen) -> str:
         """Return the name of a revision's set, as Argo names it."""
         return f"{self.plan.rollout.name}-{replica_set.pod_hash}"
-
-    def has_pause(self, reason: PauseReason) -> bool:
-        """True when the stored status is paused for this reason."""
-        return self.status.pause(reason) is not None

@@ -29,7 +29,7 @@ def reconcile_pause_step(look: Look) -> bool:
     """Begin or keep the pause of a pause step; True when the rollout is at one."""
     if look.plan.rollout.paused or look.status.promote_full or look.step is None or look.step.pause is None:
         return False
-    pause = look.status.pause(PauseReason.CANARY_PAUSE_STEP)
+    pause = look.step_pause
     duration_s = look.step.pause.duration_s
     if pause is not None and duration_s is not None:
         end_s = pause.started_s + duration_s
@@ -40,7 +40,7 @@ def reconcile_pause_step(look: Look) -> bool:
 
 def begins_pause(look: Look) -> bool:
     """Return whether a pause step was reached and its pause has not begun."""
-    return not look.status.controller_pause and look.status.pause(PauseReason.CANARY_PAUSE_STEP) is None
+    return not look.status.controller_pause and look.step_pause is None
 
 
 def pause_is_over(look: Look) -> bool:
@@ -48,7 +48,7 @@ def pause_is_over(look: Look) -> bool:
     step = look.step
     if step is None or step.pause is None:
         return False
-    pause = look.status.pause(PauseReason.CANARY_PAUSE_STEP)
+    pause = look.step_pause
     if pause is None:
         return look.status.controller_pause
     duration_s = step.pause.duration_s

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from controller.core.status import RolloutStatus
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MeasurementRecord:
@@ -29,14 +31,27 @@ class MeasurementRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransitionRecord:
-    """One change of a rollout's state: from what to what, by which rule, on which numbers."""
+    """One change of a rollout's state: from what to what, by which rule, on which numbers.
+
+    It holds the statuses and words them only when asked: a simulation decides a million times and prints few.
+    """
 
     t_s: float
     rule: str
-    before: str
-    after: str
+    old: RolloutStatus
+    new: RolloutStatus
     numbers: tuple[tuple[str, float | int | str | None], ...]
     flip: str
+
+    @property
+    def before(self) -> str:
+        """The state that was left, in words."""
+        return _state(self.old)
+
+    @property
+    def after(self) -> str:
+        """The state that was entered, in words."""
+        return _state(self.new)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +61,15 @@ class OperatorRecord:
     t_s: float
     word: str
     effect: str
+
+
+def _state(status: RolloutStatus) -> str:
+    weight = f", weight {status.weights.canary}" if status.weights is not None else ""
+    pauses = "".join(f", {pause.reason}" for pause in status.pauses)
+    return (
+        f"{status.phase or 'new'}, step {status.step_index}{weight}{pauses}"
+        f"{', aborted' if status.abort else ''}, stable {status.stable_hash or 'none'}"
+    )
 
 
 Record = MeasurementRecord | TransitionRecord | OperatorRecord

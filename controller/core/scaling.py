@@ -10,14 +10,13 @@ from controller.core.actions import DeleteReplicaSet, ScaleReplicaSet, SetScaleD
 from controller.core.look import Look
 from controller.core.replicas import basic_counts, routed_counts
 from controller.core.snapshot import ReplicaSetSeen
-from controller.core.status import PauseReason
 
 RESYNC_S = 900.0  # Argo forgets to wait for a canary whose countdown is longer than its resync period
 
 
 def reconcile_replica_sets(look: Look) -> bool:
     """Scale what has to be scaled; True when a number of pods changes."""
-    if look.plan.rollout.paused or look.has_pause(PauseReason.INCONCLUSIVE_ANALYSIS):
+    if look.plan.rollout.paused or look.is_inconclusive:
         return False
     _forget_deadlines(look)
     if not look.plan.strict and _newest_shrinks(look):
