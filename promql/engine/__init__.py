@@ -18,13 +18,16 @@ from promql.engine.errors import ErrorKind, PromQLError
 from promql.engine.evaluating import bare, evaluate_node
 from promql.engine.reading import windows_of
 from promql.engine.results import Annotations, RangeResult, Result, ResultType, SeriesSamples
-from promql.engine.values import Evaluation, Limits, Settings, Value, Vector, widen
+from promql.engine.values import Evaluation, Limits, Settings, Value, Vector, all_true, empty, is_complete, wide, widen
 from promql.storage.blocks import Store
+from promql.storage.label_sets import LabelSets
 from promql.syntax import Expr, PromQLSyntaxError, parse
 from promql.syntax.functions import ValueType
 from promql.syntax.tree import MatrixSelector, Subquery, value_type
 
 T = TypeVar("T")
+
+_NAMELESS = LabelSets([()])
 
 POINTS_MAX = 11_000
 """The most steps of one range query."""
@@ -154,21 +157,23 @@ def _annotations(evaluation: Evaluation) -> Annotations:
 def _instant_result(value: Value, at_ms: int, evaluation: Evaluation) -> Result:
     runs = evaluation.runs
     if isinstance(value, str):
-        kind, text, vector = ResultType.STRING, value, Vector([], np.empty((0, 1, 1)), np.empty((0, 1, 1), bool))
+        kind, text, vector = ResultType.STRING, value, empty(1)
     elif isinstance(value, Vector):
         kind, text, vector = ResultType.VECTOR, "", value
     else:
         kind, text = ResultType.SCALAR, ""
-        vector = Vector([()], value[None], np.ones((1, *value.shape), dtype=np.bool_))
+        vector = Vector(_NAMELESS, value[None], all_true((1, *value.shape)))
     series = len(vector.labels)
-    present = np.broadcast_to(vector.present[..., 0], (series, runs))
+    present = all_true((series, runs)) if is_complete(vector.present) else wide(vector.present, runs)[..., 0]
+    if evaluation.failures:
+        present = present & ~evaluation.failed
     rank = vector.rank
     return Result(
         type=kind,
         at_s=at_ms / 1000,
-        labels=tuple(vector.labels),
+        labels=vector.labels,
         values=widen(vector.values, runs)[..., 0].T,
-        present=(present & ~evaluation.failed).T,
+        present=present.T,
         rank=None if rank is None else widen(rank, runs)[..., 0].T,
         failed=evaluation.failed,
         errors=tuple(evaluation.failures.items()),
@@ -211,7 +216,7 @@ def _range_vector(expr: Expr, at_ms: int, evaluation: Evaluation) -> Result:
 def _range_result(value: Value, steps_ms: np.typing.NDArray[np.int64], evaluation: Evaluation) -> RangeResult:
     assert not isinstance(value, str)
     if not isinstance(value, Vector):
-        value = Vector([()], value[None], np.ones((1, *value.shape), dtype=np.bool_))
+        value = Vector(_NAMELESS, value[None], all_true((1, *value.shape)))
     runs, steps = evaluation.runs, len(steps_ms)
     present = np.broadcast_to(value.present, (len(value.labels), runs, steps))
     present = present & ~evaluation.failed[:, None]

@@ -6,19 +6,25 @@ Members of a group are taken one after the other, or as a whole along the first 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from promql.engine.errors import ErrorKind, PromQLError
 from promql.engine.heaps import best_of
 from promql.engine.numbers import exact_sum, plain_text, quantile
 from promql.engine.quantiles import warn_of_quantiles
-from promql.engine.values import Evaluation, Vector, empty, wide, widen
+from promql.engine.values import Evaluation, Vector, all_true, anywhere, empty, is_complete, wide, widen
 from promql.storage.blocks import Bools, Floats
+from promql.storage.label_sets import LabelSets
 from promql.storage.labels import METRIC_NAME, Labels, only, with_label, without
 from promql.syntax.tree import Aggregate, AggregateOp
 
 _INT64 = 2.0**63
+
+Number = TypeVar("Number", np.float64, np.bool_)
 
 
 def group_labels(labels: Labels, node: Aggregate) -> Labels:
@@ -27,14 +33,35 @@ def group_labels(labels: Labels, node: Aggregate) -> Labels:
     return only(labels, node.grouping)
 
 
-def groups_of(vector: Vector, node: Aggregate) -> dict[Labels, list[int]]:
-    """Return the members of each group, groups in the order in which they are met."""
-    if not node.grouping and not node.without:
-        return {(): list(range(len(vector.labels)))}
+@dataclass(frozen=True, slots=True)
+class Groups:
+    """Who is in which group, groups in the order in which they are met.
+
+    Attributes:
+        size: how many members each group has, if all have as many; 0 if not.
+        follows: whether the members of the first group come first, then those of the second, and so on.
+    """
+
+    labels: LabelSets
+    members: tuple[tuple[int, ...], ...]
+    size: int
+    follows: bool
+
+
+def groups_of(vector: Vector, node: Aggregate) -> Groups:
+    """Return the groups of an aggregation; they hang on the labels alone and are remembered with them."""
+    labels = vector.labels
+    return labels.derived(("groups", node.without, node.grouping), lambda: _grouped(labels, node))
+
+
+def _grouped(all_labels: LabelSets, node: Aggregate) -> Groups:
     groups: dict[Labels, list[int]] = {}
-    for index, labels in enumerate(vector.labels):
+    for index, labels in enumerate(all_labels):
         groups.setdefault(group_labels(labels, node), []).append(index)
-    return groups
+    members = tuple(tuple(each) for each in groups.values())
+    sizes = {len(each) for each in members}
+    follows = [index for each in members for index in each] == list(range(len(all_labels)))
+    return Groups(LabelSets(groups), members, sizes.pop() if len(sizes) == 1 else 0, follows)
 
 
 Reduction = Callable[[Floats, Bools], Floats]
@@ -67,36 +94,48 @@ def _reduced(node: Aggregate, vector: Vector, reduction: Reduction) -> Vector:
     if not vector.labels:
         return empty(vector.values.shape[2])
     groups = groups_of(vector, node)
-    sizes = {len(members) for members in groups.values()}
-    if len(sizes) == 1 and len(groups) > 1:
+    complete = is_complete(vector.present)
+    runs, steps = vector.values.shape[1:]
+    if groups.size and (len(groups.members) > 1 or groups.follows):
         # Groups of one size are reduced together: (members, groups, runs, steps).
-        table = np.array(list(groups.values())).T
-        values, present = vector.values[table], vector.present[table]
-        return Vector(list(groups), reduction(values, present), present.any(axis=0))
-    results = []
-    seen = []
-    for members in groups.values():
-        whole = len(members) == len(vector.labels)
-        values = vector.values if whole else vector.values[members]
-        present = vector.present if whole else vector.present[members]
-        results.append(reduction(values, present))
-        seen.append(present.any(axis=0))
-    return Vector(list(groups), np.array(results), np.array(seen))
+        values, shape = _side_by_side(vector.values, groups), (len(groups.members), runs, steps)
+        if complete:
+            return Vector(groups.labels, reduction(values, all_true((groups.size, *shape))), all_true(shape))
+        present = _side_by_side(vector.present, groups)
+        return Vector(groups.labels, reduction(values, present), anywhere(present))
+    results, seen = [], []
+    for members in groups.members:
+        rows = list(members)
+        present = all_true((len(rows), *vector.present.shape[1:])) if complete else vector.present[rows]
+        results.append(reduction(vector.values[rows], present))
+        seen.append(anywhere(present))
+    return Vector(groups.labels, np.array(results), np.array(seen))
+
+
+def _side_by_side(array: NDArray[Number], groups: Groups) -> NDArray[Number]:
+    """Return (members, groups, runs, steps): a view where the members stand in order, else a copy."""
+    if groups.follows:
+        view: NDArray[Number] = array.reshape(len(groups.members), groups.size, *array.shape[1:]).swapaxes(0, 1)
+        return view
+    copy: NDArray[Number] = array[np.array(groups.members).T]
+    return copy
 
 
 def _sum(values: Floats, present: Bools) -> Floats:
-    total, lost = exact_sum(values if present.all() else np.where(present, values, 0.0))
+    total, lost = exact_sum(values if is_complete(present) or present.all() else np.where(present, values, 0.0))
     return total + lost
 
 
 def _count(values: Floats, present: Bools) -> Floats:
+    if is_complete(present):
+        return np.full(present.shape[1:], float(len(present)))
     count: Floats = present.sum(axis=0).astype(np.float64)
     return count
 
 
 def _average(values: Floats, present: Bools) -> Floats:
     count = _count(values, present)
-    held = np.where(present, values, 0.0)
+    held = values if is_complete(present) else np.where(present, values, 0.0)
     total, lost = exact_sum(held)
     result = total / count + lost / count
     # A sum may overflow where the mean does not.
@@ -167,7 +206,8 @@ def _limited(node: Aggregate, vector: Vector, param: Floats, evaluation: Evaluat
     largest = node.op is AggregateOp.TOPK
     kept = np.zeros(present.shape, dtype=np.bool_)
     rank = np.zeros(present.shape)
-    for number, members in enumerate(groups_of(vector, node).values()):
+    for number, indices in enumerate(groups_of(vector, node).members):
+        members = list(indices)
         kept[members], place = best_of(values[members], present[members], k, largest=largest)
         # Groups follow each other, so the rank counts on from group to group.
         rank[members] = place + number * (len(vector.labels) + 1)
@@ -202,4 +242,4 @@ def _count_values(node: Aggregate, vector: Vector, label: str, evaluation: Evalu
     if not counts:
         return empty(steps)
     table = np.array(list(counts.values()))
-    return Vector(list(counts), table, table > 0)
+    return Vector(LabelSets(counts), table, table > 0)

@@ -27,7 +27,7 @@ class Edges:
     Attributes:
         first, last: values; first_ms, last_ms: their times.
         counts: how many samples the window has.
-        lost: what counters had reached when they were reset inside the window, in all.
+        lost: what counters had reached when they were reset inside the window, in all; None if none was.
     """
 
     first: Floats
@@ -35,7 +35,7 @@ class Edges:
     first_ms: Times
     last_ms: Times
     counts: Counts
-    lost: Floats
+    lost: Floats | None
 
 
 @dataclass(slots=True)
@@ -53,14 +53,13 @@ def edges_of(ranges: Sequence[Windows], *, is_counter: bool) -> Edges:
     parts = [_part(windows, is_counter=is_counter) for windows in ranges]
     sizes = [len(windows.block.labels) for windows in ranges]
     lost = [part.lost for part in parts]
-    nothing = np.zeros((1, 1, 1))
     return Edges(
         first=_joined([part.first for part in parts], sizes),
         last=_joined([part.last for part in parts], sizes),
         first_ms=_joined([part.first_ms for part in parts], sizes),
         last_ms=_joined([part.last_ms for part in parts], sizes),
         counts=_joined([part.counts for part in parts], sizes),
-        lost=nothing if all(each is None for each in lost) else _joined(_filled(parts), sizes),
+        lost=None if all(each is None for each in lost) else _joined(_filled(parts), sizes),
     )
 
 
@@ -93,7 +92,8 @@ def _part(windows: Windows, *, is_counter: bool) -> _Part:
         return _Part(first.values, last.values, first.times_ms, last.times_ms, windows.counts, lost)
     steps, samples = len(windows.low), len(block.times_ms)
     columns = np.concatenate((windows.low, windows.high - 1))
-    if columns[0] < 0 or columns.min() < 0 or columns.max() >= samples:
+    # Windows rise, so the first and the last speak for all.
+    if columns[0] < 0 or columns[steps] < 0 or columns[steps - 1] >= samples or columns[-1] >= samples:
         columns = np.clip(columns, 0, max(samples - 1, 0))
     values = block.values(columns)
     times_ms = block.times_ms[columns]

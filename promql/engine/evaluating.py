@@ -17,10 +17,23 @@ from promql.engine.quantiles import warn_of_quantiles
 from promql.engine.ranges import EDGE_FUNCTIONS, KEEPS_NAME, RANGE_FUNCTIONS
 from promql.engine.reading import in_order, instant, windows_of
 from promql.engine.relabelling import label_join, label_replace
-from promql.engine.values import Evaluation, Value, Vector, anywhere, empty, merged, stacked
+from promql.engine.values import (
+    Evaluation,
+    Value,
+    Vector,
+    all_true,
+    anywhere,
+    empty,
+    joined,
+    merged,
+    spread,
+    stacked,
+    without_names,
+)
 from promql.engine.windows import Windows
 from promql.storage.blocks import Floats, Times
-from promql.storage.labels import METRIC_NAME, Labels, labels_of, unnamed, value_of
+from promql.storage.label_sets import LabelSets, label_sets_of
+from promql.storage.labels import METRIC_NAME, Labels, labels_of, value_of
 from promql.syntax.tree import (
     Aggregate,
     Binary,
@@ -102,8 +115,7 @@ def _unary(node: Unary, steps_ms: Times, evaluation: Evaluation) -> Value:
 
 def _unnamed(vector: Vector, evaluation: Evaluation) -> Vector:
     """Drop the metric names; runs in which two series become the same one fail."""
-    labels = [unnamed(each) for each in vector.labels]
-    return merged(replace(vector, labels=labels), evaluation)
+    return merged(Vector(without_names(vector.labels), vector.values, vector.present, vector.rank), evaluation)
 
 
 def _binary(node: Binary, steps_ms: Times, evaluation: Evaluation) -> Value:
@@ -164,21 +176,26 @@ def _range_call(node: Call, steps_ms: Times, evaluation: Evaluation) -> Vector:
 def _over_ranges(name: str, ranges: Sequence[Windows], scalars: list[Floats], evaluation: Evaluation) -> Vector:
     if name in EDGE_FUNCTIONS:
         values, present = EDGE_FUNCTIONS[name](ranges)
-        return Vector([labels for windows in ranges for labels in windows.block.labels], values, present)
+        return Vector(joined([label_sets_of(windows.block.labels) for windows in ranges]), values, present)
     outcomes: list[Vector] = []
     for windows in ranges:
         values, present = RANGE_FUNCTIONS[name](windows, scalars)
-        outcomes.append(Vector(list(windows.block.labels), values, np.broadcast_to(present, values.shape)))
+        outcomes.append(Vector(label_sets_of(windows.block.labels), values, spread(present, values.shape)))
         evaluation.check()
     return stacked(outcomes)
 
 
 def _inform_of_gauges(vector: Vector, ranged: Expr, evaluation: Evaluation) -> None:
-    for name in dict.fromkeys(value_of(labels, METRIC_NAME) for labels in vector.labels):
-        if name and not name.endswith(_COUNTER_ENDINGS):
-            evaluation.inform(
-                f'metric might not be a counter, name does not end in _total/_sum/_count/_bucket: "{name}"', ranged
-            )
+    labels = vector.labels
+    for name in labels.derived("gauges", lambda: _names_of_no_counter(labels)):
+        evaluation.inform(
+            f'metric might not be a counter, name does not end in _total/_sum/_count/_bucket: "{name}"', ranged
+        )
+
+
+def _names_of_no_counter(labels: LabelSets) -> tuple[str, ...]:
+    names = dict.fromkeys(value_of(each, METRIC_NAME) for each in labels)
+    return tuple(name for name in names if name and not name.endswith(_COUNTER_ENDINGS))
 
 
 def _date_call(node: Call, steps_ms: Times, evaluation: Evaluation) -> Vector:
@@ -191,7 +208,7 @@ def _date_call(node: Call, steps_ms: Times, evaluation: Evaluation) -> Vector:
 
 def _single(scalar: Floats, labels: Labels = ()) -> Vector:
     """Return one series, everywhere present."""
-    return Vector([labels], scalar[None], np.ones((1, *scalar.shape), dtype=np.bool_))
+    return Vector(LabelSets([labels]), scalar[None], all_true((1, *scalar.shape)))
 
 
 def _time(node: Call, steps_ms: Times, evaluation: Evaluation) -> Floats:
@@ -234,7 +251,7 @@ def _absent(node: Call, steps_ms: Times, evaluation: Evaluation) -> Vector:
 
 def _where_missing(vector: Vector, argument: Expr, steps: int) -> Vector:
     some = anywhere(vector.present) if vector.labels else np.zeros((1, steps), dtype=np.bool_)
-    return Vector([_labels_of_absence(bare(argument))], np.ones((1, *some.shape)), ~some[None])
+    return Vector(LabelSets([_labels_of_absence(bare(argument))]), np.ones((1, *some.shape)), ~some[None])
 
 
 def _labels_of_absence(argument: Expr) -> Labels:
@@ -262,7 +279,7 @@ def _absent_over_time(node: Call, steps_ms: Times, evaluation: Evaluation) -> Ve
     found = []
     for windows in windows_of(argument, steps_ms, evaluation, evaluate_node):
         values, present = RANGE_FUNCTIONS[ranged.function](windows, [])
-        found.append(Vector(list(windows.block.labels), values, present))
+        found.append(Vector(label_sets_of(windows.block.labels), values, present))
     vector = stacked(found) if found else empty(len(steps_ms))
     return _where_missing(vector, argument, len(steps_ms))
 

@@ -10,11 +10,13 @@ import re
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from promql.engine.numbers import short_text
 from promql.engine.quantiles import warn_of_quantiles
-from promql.engine.values import Evaluation, Vector, empty, merged, wide, widen
+from promql.engine.values import Evaluation, Vector, all_true, anywhere, empty, is_complete, merged, wide, widen
 from promql.storage.blocks import Bools, Floats, Times
+from promql.storage.label_sets import LabelSets
 from promql.storage.labels import Labels, unnamed, value_of, without
 from promql.syntax.tree import Expr
 
@@ -31,12 +33,27 @@ _HEX_FLOAT = re.compile(r"[+-]?0x(?:[0-9a-f]+\.?[0-9a-f]*|\.[0-9a-f]+)p[+-]?[0-9
 
 @dataclass(frozen=True, slots=True)
 class _Histogram:
-    """The buckets of one histogram by rising bound: (buckets, runs, steps) counts and presence."""
+    """Histograms with the same bounds, which rise: (buckets, histograms, runs, steps) counts and presence."""
 
-    labels: Labels
     bounds: list[float]
     counts: Floats
     present: Bools
+
+
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """Which series is which bucket.
+
+    Attributes:
+        labels: of each histogram.
+        groups: histograms that have the same bounds: their places, the bounds as they were met (one twice where a
+            bound was written in two ways), and the series (buckets, histograms).
+        unreadable: series without a bound that is a number, with what they have instead.
+    """
+
+    labels: LabelSets
+    groups: list[tuple[list[int], list[float], NDArray[np.int64]]]
+    unreadable: list[tuple[int, str]]
 
 
 def _bound(text: str) -> float | None:
@@ -46,26 +63,46 @@ def _bound(text: str) -> float | None:
     return float(text) if _FLOAT.fullmatch(text) else None
 
 
-def _histograms(vector: Vector, node: Expr, evaluation: Evaluation) -> list[_Histogram]:
-    """Group buckets by their other labels; a bucket without a readable bound is named and left out."""
+def _layout_of(labels: LabelSets) -> _Layout:
+    """Group buckets by their other labels, and the histograms by their bounds."""
     members: dict[Labels, list[tuple[float, int]]] = {}
-    for index, labels in enumerate(vector.labels):
-        text = value_of(labels, _BUCKET)
+    unreadable = []
+    for index, each in enumerate(labels):
+        text = value_of(each, _BUCKET)
         bound = _bound(text)
         if bound is None:
-            if vector.present[index].any():
-                evaluation.warn(f'bucket label "le" is missing or has a malformed value of "{text}"', node)
-            continue
-        members.setdefault(without(labels, (_BUCKET,)), []).append((bound, index))
-    found = []
-    for labels, buckets in members.items():
+            unreadable.append((index, text))
+        else:
+            members.setdefault(without(each, (_BUCKET,)), []).append((bound, index))
+    alike: dict[tuple[float, ...], list[tuple[int, list[int]]]] = {}
+    for place, buckets in enumerate(members.values()):
         buckets.sort(key=lambda bucket: bucket[0])
-        rows = [at for _, at in buckets]
-        bounds, counts, present = [bound for bound, _ in buckets], vector.values[rows], vector.present[rows]
+        bounds, rows = tuple(bound for bound, _ in buckets), [row for _, row in buckets]
+        alike.setdefault(bounds, []).append((place, rows))
+    groups = [
+        ([place for place, _ in those], list(bounds), np.array([rows for _, rows in those], dtype=np.int64).T)
+        for bounds, those in alike.items()
+    ]
+    return _Layout(LabelSets(unnamed(each) for each in members), groups, unreadable)
+
+
+def _histograms(
+    vector: Vector, node: Expr, evaluation: Evaluation
+) -> tuple[LabelSets, list[tuple[list[int], _Histogram]]]:
+    """Return the histograms' labels, and the histograms; a bucket without a readable bound is named and left out."""
+    layout = vector.labels.derived("buckets", lambda: _layout_of(vector.labels))
+    for index, text in layout.unreadable:
+        if vector.present[index].any():
+            evaluation.warn(f'bucket label "le" is missing or has a malformed value of "{text}"', node)
+    complete = is_complete(vector.present)
+    found = []
+    for places, bounds, rows in layout.groups:
+        counts = vector.values[rows]
+        present = all_true(counts.shape) if complete else vector.present[rows]
         if len(set(bounds)) < len(bounds):
             bounds, counts, present = _coalesced(bounds, counts, present)
-        found.append(_Histogram(unnamed(labels), bounds, counts, present))
-    return found
+        found.append((places, _Histogram(bounds, counts, present)))
+    return layout.labels, found
 
 
 def _coalesced(bounds: list[float], counts: Floats, present: Bools) -> tuple[list[float], Floats, Bools]:
@@ -95,7 +132,8 @@ def _rising(histogram: _Histogram) -> tuple[Floats, Floats | None]:
     counts = histogram.counts
     shape = counts.shape[1:]
     gaps = counts[1:] - counts[:-1]
-    if histogram.present.all() and ((gaps == 0) | (gaps >= _TOLERANCE * (counts[1:] + counts[:-1]))).all():
+    everywhere = is_complete(histogram.present) or histogram.present.all()
+    if everywhere and ((gaps == 0) | (gaps >= _TOLERANCE * (counts[1:] + counts[:-1]))).all():
         return counts, None
     counts = counts.copy()
     previous: Floats = np.zeros(shape)
@@ -113,19 +151,6 @@ def _rising(histogram: _Histogram) -> tuple[Floats, Floats | None]:
     return counts, lifted if lifted.any() else None
 
 
-def _together(histograms: list[_Histogram]) -> list[tuple[list[int], _Histogram]]:
-    """Put histograms with the same bounds side by side, in the axis of runs: fewer, larger steps."""
-    groups: dict[tuple[float, ...], list[int]] = {}
-    for index, histogram in enumerate(histograms):
-        groups.setdefault(tuple(histogram.bounds), []).append(index)
-    joined = []
-    for bounds, indices in groups.items():
-        counts = np.stack([histograms[at].counts for at in indices], axis=1)
-        present = np.stack([histograms[at].present for at in indices], axis=1)
-        joined.append((indices, _Histogram((), list(bounds), counts, present)))
-    return joined
-
-
 def histogram_quantile(
     q: Floats, vector: Vector, nodes: tuple[Expr, Expr], steps_ms: Times, evaluation: Evaluation
 ) -> Vector:
@@ -133,21 +158,29 @@ def histogram_quantile(
     steps = vector.values.shape[2]
     warn_of_quantiles(q, nodes[0], evaluation)
     vector = _fitted(vector, q.shape[0])
-    histograms = _histograms(vector, nodes[1], evaluation)
+    labels, histograms = _histograms(vector, nodes[1], evaluation)
     if not histograms:
         return empty(steps)
-    values: list[Floats] = [np.empty(0)] * len(histograms)
+    outcomes: list[tuple[list[int], Floats, Bools]] = []
     repairs: list[tuple[list[float], Floats]] = []
-    for indices, histogram in _together(histograms):
+    for places, histogram in histograms:
         counts, falls = _rising(histogram)
         if falls is not None:
             repairs.append((histogram.bounds, falls))
-        result = _quantile(q, histogram, counts)
-        for place, index in enumerate(indices):
-            values[index] = result[place]
-    _inform_of_repairs(q, repairs, steps_ms, nodes[1], evaluation)
-    present = [histogram.present.any(axis=0) for histogram in histograms]
-    return merged(Vector([h.labels for h in histograms], np.array(values), np.array(present)), evaluation)
+        outcomes.append((places, _quantile(q, histogram, counts), anywhere(histogram.present)))
+    if repairs:
+        _inform_of_repairs(q, repairs, steps_ms, nodes[1], evaluation)
+    return merged(_put_back(labels, outcomes), evaluation)
+
+
+def _put_back(labels: LabelSets, outcomes: list[tuple[list[int], Floats, Bools]]) -> Vector:
+    """Return the outcomes of groups of histograms as one vector, each at its place."""
+    if len(outcomes) == 1:
+        return Vector(labels, outcomes[0][1], outcomes[0][2])
+    order = np.argsort([place for places, _, _ in outcomes for place in places])
+    values = np.concatenate([values for _, values, _ in outcomes])
+    present = np.concatenate([present for _, _, present in outcomes])
+    return Vector(labels, values[order], present[order])
 
 
 def _inform_of_repairs(
@@ -191,16 +224,26 @@ def _fitted(vector: Vector, runs: int) -> Vector:
 def _quantile(q: Floats, histogram: _Histogram, counts: Floats) -> Floats:
     """Interpolate inside the first bucket that reaches the rank; (histograms, runs, steps)."""
     shape = counts.shape[1:]
+    if q.size == 1 and 0 <= q.item() <= 1:
+        return _sure_quantile(q, histogram, counts)
     q = np.broadcast_to(q, shape)
-    sure = np.where((q >= 0) & (q <= 1), q, 0.0)
+    result = _sure_quantile(np.where((q >= 0) & (q <= 1), q, 0.0), histogram, counts)
+    # Quantiles outside of 0 to 1 have values that were agreed upon.
+    result = np.where(q < 0, -np.inf, np.where(q > 1, np.inf, result))
+    return np.where(np.isnan(q), np.nan, result)
+
+
+def _sure_quantile(q: Floats, histogram: _Histogram, counts: Floats) -> Floats:
+    """Return the same for quantiles of which none lies outside of 0 to 1."""
+    shape = counts.shape[1:]
     result = np.full(shape, np.nan)
-    if math.isinf(histogram.bounds[-1]) and histogram.bounds[-1] > 0:
+    if histogram.bounds[-1] == math.inf:
         endless, observations = histogram.present[-1], counts[-1]
-        rank = sure * observations
-        if histogram.present.all():
-            inside = _inside_complete(rank, histogram.bounds, counts)
-            result = np.where((observations != 0) & (len(counts) > 1), inside, np.nan)
-            return _at_limits(q, result)
+        rank = q * observations
+        if is_complete(histogram.present) or histogram.present.all():
+            if len(counts) < 2:
+                return result
+            return np.where(observations != 0, _inside_complete(rank, histogram.bounds, counts), np.nan)
         found: Bools = np.zeros(shape, dtype=np.bool_)
         below, below_bound, number = np.zeros(shape), np.zeros(shape), np.zeros(shape)
         for bound, count, there in zip(histogram.bounds[:-1], counts[:-1], histogram.present[:-1], strict=True):
@@ -215,42 +258,38 @@ def _quantile(q: Floats, histogram: _Histogram, counts: Floats) -> Floats:
         # Beyond the highest finite bound nothing is known but that bound.
         result = np.where(~found, below_bound, result)
         result = np.where(endless & (number >= 1) & (observations != 0), result, np.nan)
-    return _at_limits(q, result)
-
-
-def _at_limits(q: Floats, result: Floats) -> Floats:
-    """Give quantiles outside of 0 to 1 their agreed values."""
-    result = np.where(q < 0, -np.inf, np.where(q > 1, np.inf, result))
-    return np.where(np.isnan(q), np.nan, result)
+    return result
 
 
 def _inside_complete(rank: Floats, bounds: list[float], counts: Floats) -> Floats:
-    """Interpolate where no bucket is missing; what `_quantile` does bucket by bucket, in one go."""
-    if len(bounds) < 2:
-        return np.full(rank.shape, np.nan)
+    """Interpolate where no bucket is missing; what `_sure_quantile` does bucket by bucket, in one go."""
+    shape = rank.shape
+    rank, counts = rank.reshape(-1), counts.reshape(len(counts), -1)
     edges = np.array(bounds[:-1])
     reached = counts[:-1] >= rank
-    bucket = np.argmax(reached, axis=0)
-    found = reached.any(axis=0)
-    end = edges[bucket]
-    first = bucket == 0
-    start = np.where(first, 0.0, edges[np.maximum(bucket - 1, 0)])
-    upto = np.take_along_axis(counts, bucket[None], axis=0)[0]
-    below: Floats = np.where(first, 0.0, np.take_along_axis(counts, np.maximum(bucket - 1, 0)[None], axis=0)[0])
-    inside: Floats = start + (end - start) * ((rank - below) / (upto - below))
-    inside = np.where(first & (end <= 0), end, inside)
-    return np.where(found, inside, edges[-1])
+    bucket = reached.argmax(axis=0)
+    before = np.maximum(bucket - 1, 0)
+    everywhere = np.arange(len(rank))
+    end, first = edges[bucket], bucket == 0
+    start = np.where(first, 0.0, edges[before])
+    upto = counts[bucket, everywhere]
+    below = np.where(first, 0.0, counts[before, everywhere])
+    inside = start + (end - start) * ((rank - below) / (upto - below))
+    if edges[0] <= 0:
+        inside = np.where(first & (end <= 0), end, inside)
+    # Beyond the highest finite bound nothing is known but that bound.
+    result: Floats = np.where(reached[bucket, everywhere], inside, edges[-1]).reshape(shape)
+    return result
 
 
 def histogram_fraction(lower: Floats, upper: Floats, vector: Vector, node: Expr, evaluation: Evaluation) -> Vector:
     """Return the share of each histogram's observations between two values."""
     vector = _fitted(vector, max(lower.shape[0], upper.shape[0]))
-    histograms = _histograms(vector, node, evaluation)
+    labels, histograms = _histograms(vector, node, evaluation)
     if not histograms:
         return empty(vector.values.shape[2])
-    values = [_fraction(lower, upper, histogram) for histogram in histograms]
-    present = [histogram.present.any(axis=0) for histogram in histograms]
-    return merged(Vector([h.labels for h in histograms], np.array(values), np.array(present)), evaluation)
+    outcomes = [(places, _fraction(lower, upper, each), anywhere(each.present)) for places, each in histograms]
+    return merged(_put_back(labels, outcomes), evaluation)
 
 
 def _fraction(lower: Floats, upper: Floats, histogram: _Histogram) -> Floats:

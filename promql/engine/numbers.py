@@ -32,19 +32,29 @@ def exact_sum(values: Floats) -> tuple[Floats, Floats]:
     if values.shape[0] == 0:
         zeros = np.zeros(values.shape[1:])
         return zeros, zeros
-    total, lost = values, np.zeros_like(values)
+    # Two axes that lie together in memory are what numpy is fastest at.
+    total = values.reshape(len(values), -1)
+    lost: Floats | None = None
     while total.shape[0] > 1:
         half = total.shape[0] // 2
         left, right = total[:half], total[half : 2 * half]
         new = left + right
         virtual = new - left
-        error = (left - (new - virtual)) + (right - virtual)
-        error += lost[:half] + lost[half : 2 * half]
+        error = right - virtual
+        np.subtract(new, virtual, out=virtual)
+        np.subtract(left, virtual, out=virtual)
+        error += virtual
+        if lost is not None:
+            error += lost[:half]
+            error += lost[half : 2 * half]
         if total.shape[0] % 2:
-            new = np.concatenate((new, total[-1:]))
-            error = np.concatenate((error, lost[-1:]))
+            last = lost[-1:] if lost is not None else np.zeros_like(total[-1:])
+            new, error = np.concatenate((new, total[-1:])), np.concatenate((error, last))
         total, lost = new, error
-    result, rest = total[0], lost[0]
+    result = total[0].reshape(values.shape[1:])
+    rest = np.zeros_like(result) if lost is None else lost[0].reshape(values.shape[1:])
+    if np.isfinite(rest).all():  # so it is nowhere else where the sum is infinite
+        return result, rest
     return result, np.where(np.isfinite(result) & np.isfinite(rest), rest, 0.0)
 
 

@@ -7,11 +7,26 @@ many-to-many match fails just the runs that have it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from promql.engine.values import Evaluation, Vector, anywhere, empty, merged, stacked, widen
+from promql.engine.values import (
+    Evaluation,
+    Vector,
+    all_true,
+    anywhere,
+    empty,
+    is_complete,
+    merged,
+    spread,
+    stacked,
+    widen,
+    without_names,
+)
 from promql.storage.blocks import Bools, Floats
+from promql.storage.label_sets import LabelSets
 from promql.storage.labels import (
     METRIC_NAME,
     Labels,
@@ -60,9 +75,8 @@ def with_scalar(node: Binary, vector: Vector, scalar: Floats, *, scalar_left: bo
         values = keep.astype(np.float64)
     else:
         values = _ARITHMETIC[node.op](left, right)
-    labels = [unnamed(each) for each in vector.labels]
-    present = np.broadcast_to(vector.present, values.shape)
-    return merged(Vector(labels, values, present, vector.rank), evaluation)
+    present = spread(vector.present, values.shape)
+    return merged(Vector(without_names(vector.labels), values, present, vector.rank), evaluation)
 
 
 def signature_of(matching: Matching) -> Callable[[Labels], Labels]:
@@ -78,31 +92,38 @@ def between_vectors(node: Binary, left: Vector, right: Vector, evaluation: Evalu
     return _matched(node, left, right, evaluation)
 
 
-def _members(vector: Vector, signature: Callable[[Labels], Labels]) -> dict[Labels, list[int]]:
-    found: dict[Labels, list[int]] = {}
-    for index, labels in enumerate(vector.labels):
-        found.setdefault(signature(labels), []).append(index)
-    return found
+def _members(vector: Vector, matching: Matching) -> dict[Labels, list[int]]:
+    """Return the series of each signature."""
+    labels = vector.labels
+
+    def found() -> dict[Labels, list[int]]:
+        signature = signature_of(matching)
+        members: dict[Labels, list[int]] = {}
+        for index, each in enumerate(labels):
+            members.setdefault(signature(each), []).append(index)
+        return members
+
+    return labels.derived(("members", matching.on, matching.labels), found)
 
 
 def _set_operation(node: Binary, left: Vector, right: Vector, evaluation: Evaluation) -> Vector:
-    signature = signature_of(node.matching)
     if node.op is BinaryOp.OR:
         if not left.labels or not right.labels:
             return left if left.labels else right
-        taken = _where_other_has(right, left, signature)
+        taken = _where_other_has(right, left, node.matching)
         return merged(stacked((left, right.masked(~taken))), evaluation)
     if not left.labels:
         return left
-    other = _where_other_has(left, right, signature)
+    other = _where_other_has(left, right, node.matching)
     keep = other if node.op is BinaryOp.AND else ~other
     runs = max(left.values.shape[1], keep.shape[1])
     return Vector(left.labels, widen(left.values, runs), left.present & keep, left.rank)
 
 
-def _where_other_has(vector: Vector, other: Vector, signature: Callable[[Labels], Labels]) -> Bools:
+def _where_other_has(vector: Vector, other: Vector, matching: Matching) -> Bools:
     """Return, for each series, run and step, whether the other side has a series of the same signature."""
-    members = _members(other, signature)
+    signature = signature_of(matching)
+    members = _members(other, matching)
     runs = max(vector.present.shape[1], other.present.shape[1])
     has = np.zeros((len(vector.labels), runs, vector.present.shape[2]), dtype=np.bool_)
     known = {key: other.present[indices].any(axis=0) for key, indices in members.items()}
@@ -121,27 +142,57 @@ def _matched(node: Binary, left: Vector, right: Vector, evaluation: Evaluation) 
     steps = left.values.shape[2]
     if not many.labels or not one.labels:
         return empty(steps)
-    signature = signature_of(matching)
-    ones = _members(one, signature)
-    _refuse_duplicates(one, many, ones, evaluation, side="left" if swapped else "right")
-    pairs = [(m, o) for m, labels in enumerate(many.labels) for o in ones.get(signature(labels), ())]
-    if not pairs:
+    ones = _members(one, matching)
+    if len(ones) < len(one.labels):
+        _refuse_duplicates(one, many, ones, evaluation, side="left" if swapped else "right")
+    pairs = _pairs_of(many.labels, one.labels, ones, node)
+    if not len(pairs.many):
         return empty(steps)
-    many_index, one_index = [m for m, _ in pairs], [o for _, o in pairs]
     runs = max(many.values.shape[1], one.values.shape[1])
-    matched = many.present[many_index] & one.present[one_index]
-    labels = [_result_labels(many.labels[m], one.labels[o], node) for m, o in pairs]
-    signatures = [signature(many.labels[m]) for m in many_index]
-    _refuse_ambiguity(matching, signatures, labels, matched, evaluation)
-    first, second = many.values[many_index], one.values[one_index]
+    if is_complete(many.present) and is_complete(one.present):
+        matched = all_true((len(pairs.many), runs, steps))
+    else:
+        matched = many.present[pairs.many] & one.present[pairs.one]
+    if pairs.may_be_ambiguous:
+        _refuse_ambiguity(matching, pairs, matched, evaluation)
+    first, second = many.values[pairs.many], one.values[pairs.one]
     if swapped:
         first, second = second, first
     if node.op.is_comparison:
         keep = _COMPARING[node.op](first, second)
         if node.return_bool:
-            return merged(Vector(labels, keep.astype(np.float64), matched), evaluation)
-        return merged(Vector(labels, widen(first, runs), matched & keep), evaluation)
-    return merged(Vector(labels, _ARITHMETIC[node.op](first, second), matched), evaluation)
+            return merged(Vector(pairs.labels, keep.astype(np.float64), matched), evaluation)
+        return merged(Vector(pairs.labels, widen(first, runs), matched & keep), evaluation)
+    return merged(Vector(pairs.labels, _ARITHMETIC[node.op](first, second), matched), evaluation)
+
+
+@dataclass(frozen=True, slots=True)
+class _Pairs:
+    """Which series meet: their places on both sides, their signature, and the labels of the result."""
+
+    many: NDArray[np.int64]
+    one: NDArray[np.int64]
+    signatures: list[Labels]
+    labels: LabelSets
+    may_be_ambiguous: bool
+
+
+def _pairs_of(many: LabelSets, one: LabelSets, ones: dict[Labels, list[int]], node: Binary) -> _Pairs:
+    """Return who meets whom; it hangs on the labels alone and is remembered with them."""
+    matching = node.matching
+
+    def found() -> tuple[LabelSets, _Pairs]:
+        signature = signature_of(matching)
+        pairs = [(m, o) for m, labels in enumerate(many) for o in ones.get(signature(labels), ())]
+        labels = LabelSets(_result_labels(many[m], one[o], node) for m, o in pairs)
+        signatures = [signature(many[m]) for m, _ in pairs]
+        keys = signatures if matching.group is Group.NONE else list(zip(signatures, labels, strict=True))
+        places = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
+        return one, _Pairs(places[0], places[1], signatures, labels, len(set(keys)) < len(keys))
+
+    # The other side is held by what is kept, so that no other object can come by its identity.
+    keeps_name = node.op.is_comparison and not node.return_bool
+    return many.derived(("pairs", id(one), matching, keeps_name), found)[1]
 
 
 def _refuse_duplicates(
@@ -167,15 +218,13 @@ def _refuse_duplicates(
             seen = seen | one.present[index]
 
 
-def _refuse_ambiguity(
-    matching: Matching, signatures: list[Labels], labels: list[Labels], matched: Bools, evaluation: Evaluation
-) -> None:
+def _refuse_ambiguity(matching: Matching, pairs: _Pairs, matched: Bools, evaluation: Evaluation) -> None:
     """Fail where several series of the many side would become one result."""
     if matching.group is Group.NONE:
-        keys: Iterable[object] = signatures
+        keys: Iterable[object] = pairs.signatures
         message = "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)"
     else:
-        keys = list(zip(signatures, labels, strict=True))
+        keys = list(zip(pairs.signatures, pairs.labels, strict=True))
         message = "multiple matches for labels: grouping labels must ensure unique matches"
     met: dict[object, Bools] = {}
     for index, key in enumerate(keys):

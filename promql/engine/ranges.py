@@ -10,10 +10,11 @@ from typing import TypeAlias
 
 import numpy as np
 
-from promql.engine.edges import edges_of
+from promql.engine.edges import Edges, edges_of
 from promql.engine.numbers import neumaier, quantile
+from promql.engine.values import all_true
 from promql.engine.windows import Windows
-from promql.storage.blocks import Bools, Floats
+from promql.storage.blocks import Bools, Floats, Times
 
 Outcome: TypeAlias = tuple[Floats, Bools]
 RangeFunction: TypeAlias = Callable[[Windows, list[Floats]], Outcome]
@@ -27,11 +28,38 @@ def _extrapolated(ranges: Sequence[Windows], *, is_counter: bool, per_second: bo
     a counter is not stretched back past the point where it would have been zero.
     """
     edges = edges_of(ranges, is_counter=is_counter)
-    start_ms, end_ms, range_s = ranges[0].start_ms, ranges[0].end_ms, ranges[0].range_s
     result = edges.last - edges.first
-    if is_counter:
+    if edges.lost is not None:
         result = result + edges.lost
-    # Times come before values here: they are mostly the same in all runs, and then cost next to nothing.
+    sampled_s, to_start_s, to_end_s = _reach_s(edges, ranges[0].start_ms, ranges[0].end_ms)
+    # The product says cheaply that no counter was near zero, a little too seldom rather than once too often.
+    if is_counter and (edges.first < result * (to_start_s / sampled_s * (1 + 1e-9))).any():
+        to_zero_s = sampled_s * (edges.first / result)
+        shorter = (to_zero_s < to_start_s) & (result > 0) & (edges.first >= 0)
+        if shorter.any():
+            to_start_s = np.where(shorter, to_zero_s, to_start_s)
+    factor = (sampled_s + to_start_s + to_end_s) / sampled_s
+    if per_second:
+        factor = factor / ranges[0].range_s
+    values = result * factor
+    several = edges.counts > 1
+    return values, all_true(values.shape) if several.all() else np.broadcast_to(several, values.shape)
+
+
+def _reach_s(edges: Edges, start_ms: Times, end_ms: Times) -> tuple[Floats, Floats, Floats]:
+    """Return how many seconds lie between first and last sample, and how far each is stretched towards its edge.
+
+    Times are mostly the same in all runs, so this costs next to nothing; for a single window it is done in Python's
+    own numbers, which are faster than numpy's at one.
+    """
+    if edges.first_ms.size == 1 and edges.counts.size == 1 and edges.counts.item() > 1:
+        first_ms, last_ms, intervals = edges.first_ms.item(), edges.last_ms.item(), edges.counts.item() - 1
+        sampled, start, end = (last_ms - first_ms) / 1000, start_ms.item(), end_ms.item()
+        to_edges = [
+            gap if gap < sampled / intervals * 1.1 else sampled / intervals / 2
+            for gap in ((first_ms - start) / 1000, (end - last_ms) / 1000)
+        ]
+        return np.array(sampled), np.array(to_edges[0]), np.array(to_edges[1])
     to_start_s = (edges.first_ms - start_ms) / 1000
     to_end_s = (end_ms - edges.last_ms) / 1000
     sampled_s = (edges.last_ms - edges.first_ms) / 1000
@@ -39,16 +67,7 @@ def _extrapolated(ranges: Sequence[Windows], *, is_counter: bool, per_second: bo
     threshold_s = mean_s * 1.1
     to_start_s = np.where(to_start_s >= threshold_s, mean_s / 2, to_start_s)
     to_end_s = np.where(to_end_s >= threshold_s, mean_s / 2, to_end_s)
-    if is_counter:
-        to_zero_s = sampled_s * (edges.first / result)
-        shorter = (to_zero_s < to_start_s) & (result > 0) & (edges.first >= 0)
-        if shorter.any():
-            to_start_s = np.where(shorter, to_zero_s, to_start_s)
-    factor = (sampled_s + to_start_s + to_end_s) / sampled_s
-    if per_second:
-        factor = factor / range_s
-    values = result * factor
-    return values, np.broadcast_to(edges.counts > 1, values.shape)
+    return sampled_s, to_start_s, to_end_s
 
 
 def rate(ranges: Sequence[Windows]) -> Outcome:
@@ -67,7 +86,7 @@ def _fitted(windows: Windows, values: Floats, *, least: int) -> Outcome:
     """Return the values for every series, run and step, present where a window has at least so many samples."""
     enough = windows.counts >= least
     shape = np.broadcast_shapes(values.shape, enough.shape, (len(windows.block.labels), 1, len(windows.low)))
-    return np.broadcast_to(values, shape), np.broadcast_to(enough, shape)
+    return np.broadcast_to(values, shape), all_true(shape) if enough.all() else np.broadcast_to(enough, shape)
 
 
 def irate(windows: Windows, _: list[Floats]) -> Outcome:

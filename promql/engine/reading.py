@@ -6,13 +6,15 @@ gets windows over blocks; a subquery's result becomes a block itself.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
-from promql.engine.values import Evaluation, Value, Vector, empty, stacked
+from promql.engine.values import Evaluation, Value, Vector, all_true, empty, is_complete, spread, stacked
 from promql.engine.windows import Windows
 from promql.storage.blocks import ArrayBlock, Block, Times, is_stale
+from promql.storage.label_sets import LabelSets, label_sets_of
 from promql.syntax.tree import At, AtBound, MatrixSelector, Subquery, VectorSelector
 
 Evaluate = Callable[..., Value]
@@ -59,7 +61,7 @@ def _newest(block: Block, ends_ms: Times, lookback_ms: int, evaluation: Evaluati
     times_ms = block.times_ms
     column = np.searchsorted(times_ms, ends_ms, side="right") - 1
     presence = block.presence()
-    labels = list(block.labels)
+    labels = label_sets_of(block.labels)
     evaluation.charge(len(labels) * evaluation.runs * len(ends_ms))
     safe = np.maximum(column, 0)
     if not len(times_ms):
@@ -76,10 +78,14 @@ def _newest(block: Block, ends_ms: Times, lookback_ms: int, evaluation: Evaluati
         values = np.take_along_axis(block.values(slice(0, width)), safe, axis=-1)
         found = (place >= 0) & (times_ms[safe] > ends_ms - lookback_ms)
         sampled_s = times_ms[safe] / 1000
-    present = np.broadcast_to(found, values.shape)
+    present = all_true(values.shape) if found.all() else np.broadcast_to(found, values.shape)
     if block.has_stale:
         present = present & ~is_stale(values)
     return Vector(labels, values, present), Vector(labels, sampled_s, present)
+
+
+Order = tuple[NDArray[np.int64] | None, LabelSets]
+"""Where each series stands in the order of labels, None if they are in order already, and the labels in order."""
 
 
 def in_order(vector: Vector) -> Vector:
@@ -87,11 +93,24 @@ def in_order(vector: Vector) -> Vector:
 
     Ties in `sort` and `topk` fall in this order, whatever order a store has.
     """
-    kept = np.flatnonzero(vector.present.reshape(len(vector.labels), -1).any(axis=1))
-    index = sorted(kept.tolist(), key=vector.labels.__getitem__)
-    if index == list(range(len(vector.labels))):
+    labels, present = vector.labels, vector.present
+    if is_complete(present):
+        index, ordered = labels.derived("order", lambda: _order_of(labels, range(len(labels))))
+        if index is None:
+            return vector
+        return Vector(ordered, vector.values[index], present)
+    some = present.reshape(len(labels), -1).any(axis=1)
+    index, ordered = labels.derived(some.tobytes(), lambda: _order_of(labels, np.flatnonzero(some).tolist()))
+    if index is None:
         return vector
-    return Vector([vector.labels[at] for at in index], vector.values[index], vector.present[index])
+    return Vector(ordered, vector.values[index], present[index])
+
+
+def _order_of(labels: LabelSets, kept: Sequence[int]) -> Order:
+    index = sorted(kept, key=labels.__getitem__)
+    if index == list(range(len(labels))):
+        return None, labels
+    return np.array(index, dtype=np.int64), LabelSets(labels[at] for at in index)
 
 
 def windows_of(
@@ -140,16 +159,16 @@ def _subquery_blocks(
     inner_ms = first_ms + step_ms * np.arange(inner_steps, dtype=np.int64)
     value = evaluate(node.expr, inner_ms, evaluation)
     if isinstance(value, np.ndarray):
-        value = Vector([()], value[None], np.ones((1, *value.shape), dtype=np.bool_))
+        value = Vector(LabelSets([()]), value[None], all_true((1, *value.shape)))
     assert isinstance(value, Vector)
     if not value.labels:
         return []
-    complete = bool(value.present.all())
+    complete = is_complete(value.present) or bool(value.present.all())
     return [
         ArrayBlock(
             labels=value.labels,
             times_ms=inner_ms,
             array=value.values,
-            present=None if complete else np.broadcast_to(value.present, value.values.shape),
+            present=None if complete else spread(value.present, value.values.shape),
         )
     ]

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from promql.engine.errors import ErrorKind, PromQLError
 from promql.engine.values import Evaluation, Vector, merged
+from promql.storage.label_sets import LabelSets
 from promql.storage.labels import value_of, with_label
 from promql.syntax.regexes import Match, RegexError, compile_regex
 
@@ -31,7 +32,7 @@ def label_replace(
     for each in vector.labels:
         found = regex.fullmatch(value_of(each, source))
         labels.append(each if found is None else with_label(each, target, _filled(template, found, regex.groupindex)))
-    return merged(replace(vector, labels=labels), evaluation)
+    return merged(replace(vector, labels=LabelSets(labels)), evaluation)
 
 
 def _filled(template: str, found: Match, names: dict[str, int]) -> str:
@@ -61,7 +62,7 @@ def label_join(vector: Vector, target: str, separator: str, sources: list[str], 
             raise _refuse(f"invalid source label name in label_join(): {source}")
     if not target:
         raise _refuse(f"invalid destination label name in label_join(): {target}")
-    labels = [
+    labels = LabelSets(
         with_label(each, target, separator.join(value_of(each, source) for source in sources)) for each in vector.labels
-    ]
+    )
     return merged(replace(vector, labels=labels), evaluation)

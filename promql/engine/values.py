@@ -11,13 +11,15 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import TypeAlias
 
 import numpy as np
 
 from promql.engine.errors import ErrorKind, PromQLError
 from promql.storage.blocks import Bools, Floats, Store
-from promql.storage.labels import Labels
+from promql.storage.label_sets import LabelSets
+from promql.storage.labels import Labels, unnamed
 from promql.syntax import Expr, to_text
 from promql.syntax.tree import Paren, Subquery
 
@@ -48,10 +50,12 @@ class Settings:
 class Vector:
     """(series, runs, steps) values of labelled series.
 
-    `rank`, if sorted, gives (series, runs, steps) the place of each series in its run's order.
+    Where all series are there in all runs and steps, presence may be one True that is seen everywhere (`all_true`),
+    which `is_complete` tells at once. `rank`, if sorted, gives (series, runs, steps) the place of each series in its
+    run's order.
     """
 
-    labels: list[Labels]
+    labels: LabelSets
     values: Floats
     present: Bools
     rank: Floats | None = None
@@ -135,8 +139,22 @@ class Evaluation:
         return f"{before.count(chr(10)) + 1}:{node.span.start - before.rfind(chr(10))}"
 
 
+_NONE = LabelSets()
+
+
 def empty(steps: int) -> Vector:
-    return Vector([], np.empty((0, 1, steps)), np.empty((0, 1, steps), dtype=np.bool_))
+    return Vector(_NONE, np.empty((0, 1, steps)), np.empty((0, 1, steps), dtype=np.bool_))
+
+
+@lru_cache(maxsize=1024)
+def all_true(shape: tuple[int, ...]) -> Bools:
+    """Return presence everywhere, in a byte of memory."""
+    return np.broadcast_to(np.True_, shape)
+
+
+def is_complete(present: Bools) -> bool:
+    """Return whether it can be told without looking that everything is present."""
+    return not any(present.strides) and present.size > 0 and bool(present.item(0))
 
 
 def widen(array: Floats, runs: int) -> Floats:
@@ -150,11 +168,20 @@ def wide(present: Bools, runs: int) -> Bools:
     """Return presence with a full runs axis."""
     if present.shape[1] == runs:
         return present
-    return np.broadcast_to(present, (present.shape[0], runs, *present.shape[2:]))
+    return spread(present, (present.shape[0], runs, *present.shape[2:]))
+
+
+def spread(present: Bools, shape: tuple[int, ...]) -> Bools:
+    """Return presence in a wider shape."""
+    if present.shape == shape:
+        return present
+    return all_true(shape) if is_complete(present) else np.broadcast_to(present, shape)
 
 
 def anywhere(present: Bools) -> Bools:
     """Return where any of the series is present: (runs, steps)."""
+    if is_complete(present):
+        return all_true(present.shape[1:])
     some: Bools = np.logical_or.reduce(present, axis=0)
     return some
 
@@ -164,10 +191,27 @@ def stacked(vectors: Sequence[Vector]) -> Vector:
     if len(vectors) == 1:
         return vectors[0]
     runs = max(vector.values.shape[1] for vector in vectors)
-    labels = [each for vector in vectors for each in vector.labels]
+    labels = joined([vector.labels for vector in vectors])
     values = np.concatenate([widen(vector.values, runs) for vector in vectors])
+    if all(is_complete(vector.present) for vector in vectors):
+        return Vector(labels, values, all_true(values.shape))
     present = np.concatenate([wide(vector.present, runs) for vector in vectors])
     return Vector(labels, values, present)
+
+
+def joined(parts: Sequence[LabelSets]) -> LabelSets:
+    """Return several collections of label sets as one."""
+    if len(parts) == 1:
+        return parts[0]
+    # The parts are held by what is kept, so that no other object can come by their identities.
+    held = tuple(parts)
+    work = lambda: (held, LabelSets(each for part in parts for each in part))  # noqa: E731
+    return parts[0].derived(("joined", *map(id, parts)), work)[1]
+
+
+def without_names(labels: LabelSets) -> LabelSets:
+    """Return the label sets without metric names; they may no longer be distinct."""
+    return labels.derived("unnamed", lambda: LabelSets(unnamed(each) for each in labels))
 
 
 def merged(vector: Vector, evaluation: Evaluation) -> Vector:
@@ -175,7 +219,7 @@ def merged(vector: Vector, evaluation: Evaluation) -> Vector:
 
     A vector whose label sets differ is returned as it is, sorted if it was sorted.
     """
-    if len(set(vector.labels)) == len(vector.labels):
+    if vector.labels.are_distinct():
         return vector
     groups: dict[Labels, list[int]] = {}
     for index, labels in enumerate(vector.labels):
@@ -189,4 +233,4 @@ def merged(vector: Vector, evaluation: Evaluation) -> Vector:
             seen = seen | vector.present[index]
         values.append(value)
         present.append(seen)
-    return Vector(list(groups), np.array(values), np.array(present))
+    return Vector(LabelSets(groups), np.array(values), np.array(present))

@@ -116,13 +116,15 @@ class ArrayBlock:
         return self.present
 
     def only(self, rows: Sequence[int]) -> Block:
-        labels = label_sets_of(self.labels)
-        first, last = rows[0], rows[-1] + 1
-        kept = labels.derived(("rows", tuple(rows)), lambda: LabelSets(labels[row] for row in rows))
-        present = None if self.present is None else self.present[np.array(rows)]
-        if last - first == len(rows):
+        labels, key = label_sets_of(self.labels), tuple(rows)
+        index, kept = labels.derived(
+            ("rows", key), lambda: (np.array(key, dtype=np.int64), LabelSets(labels[row] for row in key))
+        )
+        present = None if self.present is None else self.present[index]
+        first, last = key[0], key[-1] + 1
+        if last - first == len(key):
             return replace(self, labels=kept, array=self.array[first:last], present=present)
-        return _Rows(self, np.array(rows, dtype=np.int64), kept, present)
+        return _Rows(self, index, kept, present)
 
 
 def _as_slice(columns: NDArray[np.int64]) -> slice | None:
@@ -151,11 +153,14 @@ class _Rows:
         self.has_stale = block.has_stale
 
     def values(self, columns: Columns) -> Floats:
-        near = columns if isinstance(columns, slice) else _as_slice(columns)
         by_sample = self._block.array.transpose(2, 0, 1)
-        if near is not None:
-            return by_sample[near].take(self._rows, axis=1).transpose(1, 2, 0)
-        return by_sample[np.asarray(columns)[:, None], self._rows].transpose(1, 2, 0)
+        if isinstance(columns, slice):
+            part: Floats = by_sample[columns][:, self._rows].transpose(1, 2, 0)
+            return part
+        gathered: Floats = np.empty((len(columns), len(self._rows), by_sample.shape[2]))
+        for place, column in enumerate(columns.tolist()):
+            by_sample[column].take(self._rows, axis=0, out=gathered[place], mode="clip")
+        return gathered.transpose(1, 2, 0)
 
     def presence(self) -> Bools | None:
         return self._present

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from promql.storage.blocks import SELECTIONS_KEPT, STALE_BITS, Block, Columns, Floats, Times
+from promql.storage.label_sets import label_sets_of
 from promql.storage.labels import METRIC_NAME, Labels, labels_of, value_of
 from promql.storage.selecting import matching
 from promql.syntax.tree import Matcher, MatchOp
@@ -111,7 +112,7 @@ class SlicesBlock:
 
     def __init__(self, slices: Sequence[_Slice]) -> None:
         self._slices = slices
-        self.labels: Sequence[Labels] = [each.labels for each in slices]
+        self.labels: Sequence[Labels] = label_sets_of(tuple([each.labels for each in slices]))
         self.times_ms: Times = slices[0].times_ms
         self.has_stale: bool = any(each.has_stale for each in slices)
         resets = sorted({column for each in slices for column in each.resets})
