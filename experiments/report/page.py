@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from experiments.prediction import beside
+from experiments.prediction.predicting import Prediction
 from experiments.report import words
 from experiments.scorecard import Scorecard
 
 
-def page(cards: Sequence[Scorecard], *, description: str, picture: str) -> str:
+def page(
+    cards: Sequence[Scorecard], predictions: Sequence[Prediction | None], *, description: str, picture: str
+) -> str:
     """Return the page.
 
     Args:
+        predictions: what the simulator said of each of the cards' rehearsals.
         picture: the timeline as SVG, of our own making; everything else is escaped.
     """
     from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
@@ -25,9 +30,11 @@ def page(cards: Sequence[Scorecard], *, description: str, picture: str) -> str:
         lstrip_blocks=True,
     )
     environment.globals["w"] = words
+    environment.globals["b"] = beside
     template = environment.get_template("report.html.j2")
     return template.render(
         cards=cards,
+        predictions={card.policy: prediction for card, prediction in zip(cards, predictions, strict=True)},
         first=cards[0],
         description=description,
         picture=Markup(picture[picture.index("<svg") :]),

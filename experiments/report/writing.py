@@ -10,13 +10,14 @@ import json
 import math
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, is_dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Any
 
 from experiments.events import Event, event_as_json
+from experiments.prediction.predicting import Prediction
 from experiments.report.page import page
 from experiments.report.series import Series
 from experiments.report.timeline import draw
@@ -32,6 +33,7 @@ class Rehearsed:
     Attributes:
         journal: Chaos Toolkit's own record of the experiment.
         load: the load generator's own summary: figures by revision and its verdict on itself.
+        prediction: what the simulator said of it before; None where it was not asked or could not play it.
         folder: logs and records, where they are to be kept; they move into the report's folder.
     """
 
@@ -40,6 +42,7 @@ class Rehearsed:
     events: tuple[Event, ...]
     journal: dict[str, Any]
     load: dict[str, Any] = field(default_factory=dict)
+    prediction: Prediction | None = None
     folder: Path | None = None
 
 
@@ -84,7 +87,12 @@ def _fill(draft: Path, rehearsed: Sequence[Rehearsed], description: str) -> None
         (draft / f"events-{one.card.policy}.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
         if one.folder is not None:
             shutil.move(one.folder, draft / f"rehearsal-{one.card.policy}")
-    html = page([one.card for one in rehearsed], description=description, picture=svg.decode("utf-8"))
+    html = page(
+        [one.card for one in rehearsed],
+        [one.prediction for one in rehearsed],
+        description=description,
+        picture=svg.decode("utf-8"),
+    )
     (draft / "report.html").write_text(html, encoding="utf-8")
 
 
@@ -93,7 +101,10 @@ def report_as_json(rehearsed: Sequence[Rehearsed]) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "holds": all(one.card.holds for one in rehearsed),
-        "rehearsals": [{**card_as_json(one.card), "series": plain(one.series)} for one in rehearsed],
+        "rehearsals": [
+            {**card_as_json(one.card), "prediction": plain(one.prediction), "series": plain(one.series)}
+            for one in rehearsed
+        ],
     }
 
 
@@ -109,7 +120,7 @@ def plain(value: Any) -> Any:
         return plain(asdict(value))
     if isinstance(value, Enum):
         return value.value
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         return {str(key): plain(inner) for key, inner in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
         return [plain(inner) for inner in value]
