@@ -40,7 +40,7 @@ from controller.core.standing import (
     work_out_phase,
 )
 from controller.core.status import ConditionKind, RolloutStatus, Truth
-from controller.core.steps import describe, step_is_done
+from controller.core.steps import step_is_done
 from controller.core.validity import fault_of
 from controller.core.weights import put_abort_first, reconcile_weights
 
@@ -233,13 +233,15 @@ def _go_on(look: Look, *, starts_pause: bool) -> Decision:
         look.rule = look.rule or "aborted"
         return _settle(look, draft, starts_pause=starts_pause)
     if look.step is not None and not look.is_held and step_is_done(look):
-        look.rule = f"step done: {describe(look.step)}"
-        draft.step_index = (draft.step_index or 0) + 1
+        done = draft.step_index or 0
+        text = look.plan.step_texts[done]
+        look.rule = f"step done: {text}"
+        draft.step_index = done + 1
         draft.step_run = None
         look.pause_step_over = True
         look.event(
             "RolloutStepCompleted",
-            f"Rollout step {draft.step_index}/{steps} completed ({describe(look.step)})",
+            f"Rollout step {draft.step_index}/{steps} completed ({text})",
         )
     return _settle(look, draft, starts_pause=starts_pause)
 

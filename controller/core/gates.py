@@ -10,7 +10,7 @@ from controller.core.actions import DeleteAnalysis, StartAnalysis, StopAnalysis
 from controller.core.launching import new_run
 from controller.core.look import Look
 from controller.core.promotion import is_fast_rollback
-from controller.core.runs import AnalysisPhase, AnalysisRun
+from controller.core.runs import COMPLETED, AnalysisPhase, AnalysisRun
 from controller.core.status import RunReference
 
 
@@ -34,8 +34,8 @@ def reconcile_analysis(look: Look) -> None:
     look.step_run_phase = None if step_run is None else step_run.status.phase
     look.background_ref = _reference(background, status.background_run)
     if look.other_runs:
-        kept = {run.name for run in (step_run, background) if run is not None}
-        others = [run for run in look.other_runs if run.name not in kept]
+        # A run that was begun by a decision whose status was lost is taken up again, and then is no other.
+        others = [run for run in look.other_runs if run is not step_run and run is not background]
         _stop(look, others)
         _delete_old(look, others)
     _tell(look, status.step_run, step_run, "Step")
@@ -58,7 +58,7 @@ def _reference(run: AnalysisRun | None, before: RunReference | None) -> RunRefer
 
 def _stop(look: Look, runs: list[AnalysisRun]) -> None:
     for run in runs:
-        if not run.terminate and not run.status.phase.completed:
+        if run.status.phase not in COMPLETED and not run.terminate:
             look.actions.append(StopAnalysis(name=run.name))
 
 
@@ -131,12 +131,19 @@ def _heed(look: Look, run: AnalysisRun | None, what: str) -> None:
 def _delete_old(look: Look, others: list[AnalysisRun]) -> None:
     """Forget finished runs beyond the history limits, and those of revisions that are gone."""
     rollout = look.plan.rollout
-    known = {replica_set.pod_hash for replica_set in look.all}
-    left = {True: rollout.successful_run_history_limit, False: rollout.unsuccessful_run_history_limit}
+    good_kept, bad_kept = rollout.successful_run_history_limit, rollout.unsuccessful_run_history_limit
+    known = [replica_set.pod_hash for replica_set in look.all]
+    if len(others) <= good_kept and len(others) <= bad_kept:
+        for run in others:
+            if run.pod_hash not in known:
+                break
+        else:
+            return  # the common case: too few runs for any limit, all of revisions that there are
+    left = {True: good_kept, False: bad_kept}
     for run in sorted(others, key=lambda run: run.created_s, reverse=True):
         if run.pod_hash not in known:
             look.actions.append(DeleteAnalysis(name=run.name))
-        elif run.status.phase.completed:
+        elif run.status.phase in COMPLETED:
             good = run.status.phase is AnalysisPhase.SUCCESSFUL
             left[good] -= 1
             if left[good] < 0:

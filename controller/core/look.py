@@ -78,11 +78,8 @@ class Look:
         self.conditions: Conditions = {condition.kind: condition for condition in status.conditions}  # as stored
         self.step_pause: PauseCondition | None = None  # as stored
         self.is_inconclusive = False  # an analysis paused the rollout for a person to decide
-        for pause in status.pauses:
-            if pause.reason is _CANARY_PAUSE_STEP:
-                self.step_pause = pause
-            elif pause.reason is _INCONCLUSIVE_ANALYSIS:
-                self.is_inconclusive = True
+        if status.pauses:
+            self._note_pauses(status.pauses)
 
         self.all: tuple[ReplicaSetSeen, ...] = snapshot.replica_sets
         self.new: ReplicaSetSeen | None = None
@@ -140,6 +137,13 @@ class Look:
         self.look_again_s: float | None = None
         self.decided_by: AnalysisRun | None = None  # the run whose verdict pauses or aborts
         self.rule = ""  # why the status is about to change, for the record
+
+    def _note_pauses(self, pauses: tuple[PauseCondition, ...]) -> None:
+        for pause in pauses:
+            if pause.reason is _CANARY_PAUSE_STEP:
+                self.step_pause = pause
+            elif pause.reason is _INCONCLUSIVE_ANALYSIS:
+                self.is_inconclusive = True
 
     # ---- questions
 

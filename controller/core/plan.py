@@ -33,6 +33,7 @@ class Plan:
     total_weight: int
     routed: bool  # a traffic router sets weights; otherwise the ratio of pods does
     dynamic: bool  # stable shrinks as the canary grows
+    step_texts: tuple[str, ...]  # each step as Argo's events write it
     weight_at: tuple[int, ...]  # the weight in force at a step; all traffic after the last
     weight_before: tuple[int, ...]  # the weight of the last setWeight before a step, 0 if there is none
     scale_at: tuple[SetCanaryScale | None, ...]  # the setCanaryScale in force at a step
@@ -76,6 +77,7 @@ def make_plan(rollout: Rollout) -> Plan:
         total_weight=rollout.total_weight,
         routed=routed,
         dynamic=routed and canary.dynamic_stable_scale,
+        step_texts=tuple(map(describe, canary.steps)),
         weight_at=weight_at,
         weight_before=weight_before,
         scale_at=_scales(canary.steps) if routed else (None,) * (len(canary.steps) + 1),
@@ -87,6 +89,28 @@ def make_plan(rollout: Rollout) -> Plan:
         background_from=canary.analysis.starting_step if canary.analysis is not None else 0,
         strict=rollout.extensions.parity is not Parity.OFF,
     )
+
+
+def describe(step: Step) -> str:
+    """Return a step as Argo's events write it."""
+    if step.set_weight is not None:
+        return f"setWeight: {step.set_weight}"
+    if step.pause is not None:
+        return "pause" if step.pause.duration_s is None else f"pause: {step.pause.duration_s:g}s"
+    if step.analysis is not None:
+        return "analysis"
+    scale = step.set_canary_scale
+    if scale is not None:
+        if scale.weight_percent is not None:
+            return f"setCanaryScale{{weight: {scale.weight_percent}}}"
+        if scale.match_traffic_weight:
+            return "setCanaryScale{matchTrafficWeight: true}"
+        return f"setCanaryScale{{replicas: {scale.replicas}}}"
+    if step.set_header_route is not None:
+        return f"setHeaderRoute: {step.set_header_route.name}"
+    if step.set_mirror_route is not None:
+        return f"setMirrorRoute: {step.set_mirror_route.name}"
+    return "invalid"
 
 
 def _delay_s(written_s: float | None, *, routed: bool) -> float:

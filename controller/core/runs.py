@@ -27,12 +27,10 @@ class AnalysisPhase(StrEnum):
     @property
     def completed(self) -> bool:
         """True for a phase that is final."""
-        return self in _COMPLETED
+        return self in COMPLETED
 
 
-_COMPLETED = frozenset(
-    (AnalysisPhase.SUCCESSFUL, AnalysisPhase.FAILED, AnalysisPhase.ERROR, AnalysisPhase.INCONCLUSIVE)
-)
+COMPLETED = frozenset((AnalysisPhase.SUCCESSFUL, AnalysisPhase.FAILED, AnalysisPhase.ERROR, AnalysisPhase.INCONCLUSIVE))
 
 Value = float | tuple[float, ...] | str | bool | None  # a vector is a tuple, JSON that is no number a text
 

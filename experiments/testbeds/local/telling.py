@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from controller.core.actions import Action, EmitEvent, SetWeight
 from controller.core.decisions import Decision
 from controller.core.driving import PodCounts
+from controller.core.plan import describe
 from controller.core.records import OperatorRecord, TransitionRecord
 from controller.core.runs import AnalysisRun, Measurement, MetricResult
 from controller.core.status import RolloutStatus
-from controller.core.steps import describe
 from controller.manifests.values import Metric, PrometheusProvider, Step
 from experiments.events import (
     DecisionTaken,
