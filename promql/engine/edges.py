@@ -15,27 +15,10 @@ from numpy.typing import NDArray
 
 from promql.engine.windows import Windows
 from promql.storage.blocks import Floats, Times
+from promql.storage.edges import Edges
 
 Counts = NDArray[np.int64]
 Number = TypeVar("Number", np.float64, np.int64)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Edges:
-    """Each array is (series, runs or 1, steps).
-
-    Attributes:
-        first, last: values; first_ms, last_ms: their times.
-        counts: how many samples the window has.
-        lost: what counters had reached when they were reset inside the window, in all; None if none was.
-    """
-
-    first: Floats
-    last: Floats
-    first_ms: Times
-    last_ms: Times
-    counts: Counts
-    lost: Floats | None
 
 
 @dataclass(slots=True)
@@ -50,8 +33,10 @@ class _Part:
 
 def edges_of(ranges: Sequence[Windows], *, is_counter: bool) -> Edges:
     """Return the edges of all windows of all blocks, series in the blocks' order."""
-    parts = [_part(windows, is_counter=is_counter) for windows in ranges]
     sizes = [len(windows.block.labels) for windows in ranges]
+    if len(ranges[0].low) == 1 and all(_is_plain(windows, is_counter=is_counter) for windows in ranges):
+        return _edges_of_one(ranges, sizes, is_counter=is_counter)
+    parts = [_part(windows, is_counter=is_counter) for windows in ranges]
     lost = [part.lost for part in parts]
     return Edges(
         first=_joined([part.first for part in parts], sizes),
@@ -60,6 +45,38 @@ def edges_of(ranges: Sequence[Windows], *, is_counter: bool) -> Edges:
         last_ms=_joined([part.last_ms for part in parts], sizes),
         counts=_joined([part.counts for part in parts], sizes),
         lost=None if all(each is None for each in lost) else _joined(_filled(parts), sizes),
+    )
+
+
+def _is_plain(windows: Windows, *, is_counter: bool) -> bool:
+    """Whether a block's only window has a usable sample in each column, and knows where counters may be lower."""
+    block = windows.block
+    if block.has_stale or (is_counter and block.reset_columns is None):
+        return False
+    present = block.presence()
+    return present is None or bool(present[..., windows.low[0] : windows.high[0]].all())
+
+
+def _edges_of_one(ranges: Sequence[Windows], sizes: Sequence[int], *, is_counter: bool) -> Edges:
+    """Return the edges where each block has one plain window, which is what an instant query of a simulation asks."""
+    values, times, lost = [], [], []
+    for windows in ranges:
+        block, low, last = windows.block, windows.low.item(), windows.high.item() - 1
+        values.append(block.values(np.array((low, last), dtype=np.int64)))
+        times.append((block.times_ms[low], block.times_ms[last], last - low + 1))
+        resets = block.reset_columns if is_counter else None
+        lost.append(None if resets is None or not len(resets) else windows.losses_at(resets))
+    first_ms, last_ms, counts = np.array(times if len(set(times)) > 1 else times[:1], dtype=np.int64).T[..., None, None]
+    if len(first_ms) > 1:
+        first_ms, last_ms, counts = (np.repeat(each, sizes, axis=0) for each in (first_ms, last_ms, counts))
+    whole = values[0] if len(values) == 1 else np.concatenate(values)
+    losses = None
+    if any(each is not None for each in lost):
+        filled = [np.zeros((1, 1, 1)) if each is None else each for each in lost]
+        shapes = [(*part.shape[:2], 1) for part in values]
+        losses = np.concatenate([np.broadcast_to(each, shape) for each, shape in zip(filled, shapes, strict=True)])
+    return Edges(
+        first=whole[..., :1], last=whole[..., 1:], first_ms=first_ms, last_ms=last_ms, counts=counts, lost=losses
     )
 
 
@@ -92,7 +109,7 @@ def _part(windows: Windows, *, is_counter: bool) -> _Part:
         return _Part(first.values, last.values, first.times_ms, last.times_ms, windows.counts, lost)
     steps, samples = len(windows.low), len(block.times_ms)
     columns = np.concatenate((windows.low, windows.high - 1))
-    # Windows rise, so the first and the last speak for all.
+    # Windows move on, so the first and the last speak for all.
     if columns[0] < 0 or columns[steps] < 0 or columns[steps - 1] >= samples or columns[-1] >= samples:
         columns = np.clip(columns, 0, max(samples - 1, 0))
     values = block.values(columns)

@@ -15,7 +15,7 @@ from promql.engine.histograms import histogram_fraction, histogram_quantile
 from promql.engine.operators import between_scalars, between_vectors, with_scalar
 from promql.engine.quantiles import warn_of_quantiles
 from promql.engine.ranges import EDGE_FUNCTIONS, KEEPS_NAME, RANGE_FUNCTIONS
-from promql.engine.reading import in_order, instant, windows_of
+from promql.engine.reading import in_order, instant, spans_of, windows_of
 from promql.engine.relabelling import label_join, label_replace
 from promql.engine.values import (
     Evaluation,
@@ -32,6 +32,7 @@ from promql.engine.values import (
 )
 from promql.engine.windows import Windows
 from promql.storage.blocks import Floats, Times
+from promql.storage.edges import EdgeStore
 from promql.storage.label_sets import LabelSets, label_sets_of
 from promql.storage.labels import METRIC_NAME, Labels, labels_of, value_of
 from promql.syntax.tree import (
@@ -161,10 +162,13 @@ def _range_call(node: Call, steps_ms: Times, evaluation: Evaluation) -> Vector:
     arguments = [bare(arg) for arg in node.args]
     ranged = next(arg for arg in arguments if isinstance(arg, MatrixSelector | Subquery))
     scalars = [_scalar(arg, steps_ms, evaluation) for arg in arguments if arg is not ranged]
-    ranges = windows_of(ranged, steps_ms, evaluation, evaluate_node)
-    if not ranges:
-        return empty(len(steps_ms))
-    vector = in_order(_over_ranges(node.function, ranges, scalars, evaluation))
+    found = _over_edges(node.function, ranged, steps_ms, evaluation)
+    if found is None:
+        ranges = windows_of(ranged, steps_ms, evaluation, evaluate_node)
+        if not ranges:
+            return empty(len(steps_ms))
+        found = _over_ranges(node.function, ranges, scalars, evaluation)
+    vector = in_order(found)
     if node.function == "quantile_over_time" and vector.labels:
         met = anywhere(vector.present)
         warn_of_quantiles(np.broadcast_to(scalars[0], met.shape)[met], arguments[0], evaluation)
@@ -173,9 +177,26 @@ def _range_call(node: Call, steps_ms: Times, evaluation: Evaluation) -> Vector:
     return vector if node.function in KEEPS_NAME else _unnamed(vector, evaluation)
 
 
+def _over_edges(name: str, node: Expr, steps_ms: Times, evaluation: Evaluation) -> Vector | None:
+    """Apply rate and its kin where the store knows the edges of windows by itself; None where it does not."""
+    function, store = EDGE_FUNCTIONS.get(name), evaluation.store
+    if function is None or not isinstance(node, MatrixSelector) or not isinstance(store, EdgeStore):
+        return None
+    starts_ms, ends_ms = spans_of(node, steps_ms, evaluation)
+    found = store.edges(node.selector.matchers, starts_ms, ends_ms, is_counter=function.is_counter)
+    if found is None:
+        return None
+    labels, edges = found
+    if not labels:
+        return empty(len(steps_ms))
+    evaluation.charge(len(labels) * evaluation.runs * len(steps_ms))
+    values, present = function(edges, starts_ms, ends_ms, node.range_s)
+    return Vector(label_sets_of(labels), values, present)
+
+
 def _over_ranges(name: str, ranges: Sequence[Windows], scalars: list[Floats], evaluation: Evaluation) -> Vector:
     if name in EDGE_FUNCTIONS:
-        values, present = EDGE_FUNCTIONS[name](ranges)
+        values, present = EDGE_FUNCTIONS[name].over(ranges)
         return Vector(joined([label_sets_of(windows.block.labels) for windows in ranges]), values, present)
     outcomes: list[Vector] = []
     for windows in ranges:

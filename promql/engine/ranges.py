@@ -6,32 +6,50 @@ Each takes the windows of one block and returns (series, runs, steps) values and
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
 
-from promql.engine.edges import Edges, edges_of
+from promql.engine.edges import edges_of
 from promql.engine.numbers import neumaier, quantile
 from promql.engine.values import all_true
 from promql.engine.windows import Windows
 from promql.storage.blocks import Bools, Floats, Times
+from promql.storage.edges import Edges
 
 Outcome: TypeAlias = tuple[Floats, Bools]
 RangeFunction: TypeAlias = Callable[[Windows, list[Floats]], Outcome]
 """Windows and the scalar arguments, each (runs, steps), to an outcome."""
 
 
-def _extrapolated(ranges: Sequence[Windows], *, is_counter: bool, per_second: bool) -> Outcome:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EdgeFunction:
+    """A function of nothing but the first and the last sample of each window: rate, increase or delta."""
+
+    is_counter: bool
+    per_second: bool
+
+    def __call__(self, edges: Edges, start_ms: Times, end_ms: Times, range_s: float) -> Outcome:
+        """Return the values and where there are any; windows have (steps,) edges in time and one length."""
+        return _extrapolated(edges, start_ms, end_ms, self.is_counter, range_s if self.per_second else None)
+
+    def over(self, ranges: Sequence[Windows]) -> Outcome:
+        """Return the same for all windows of several blocks, series in the blocks' order."""
+        first = ranges[0]
+        return self(edges_of(ranges, is_counter=self.is_counter), first.start_ms, first.end_ms, first.range_s)
+
+
+def _extrapolated(edges: Edges, start_ms: Times, end_ms: Times, is_counter: bool, per_s: float | None) -> Outcome:
     """Stretch what was seen between the first and the last sample over the window, as far as that is plausible.
 
     Near an edge (within 1.1 mean intervals) the window is taken to be covered, else half an interval is added;
     a counter is not stretched back past the point where it would have been zero.
     """
-    edges = edges_of(ranges, is_counter=is_counter)
     result = edges.last - edges.first
     if edges.lost is not None:
         result = result + edges.lost
-    sampled_s, to_start_s, to_end_s = _reach_s(edges, ranges[0].start_ms, ranges[0].end_ms)
+    sampled_s, to_start_s, to_end_s = _reach_s(edges, start_ms, end_ms)
     # The product says cheaply that no counter was near zero, a little too seldom rather than once too often.
     if is_counter and (edges.first < result * (to_start_s / sampled_s * (1 + 1e-9))).any():
         to_zero_s = sampled_s * (edges.first / result)
@@ -39,8 +57,8 @@ def _extrapolated(ranges: Sequence[Windows], *, is_counter: bool, per_second: bo
         if shorter.any():
             to_start_s = np.where(shorter, to_zero_s, to_start_s)
     factor = (sampled_s + to_start_s + to_end_s) / sampled_s
-    if per_second:
-        factor = factor / ranges[0].range_s
+    if per_s is not None:
+        factor = factor / per_s
     values = result * factor
     several = edges.counts > 1
     return values, all_true(values.shape) if several.all() else np.broadcast_to(several, values.shape)
@@ -68,18 +86,6 @@ def _reach_s(edges: Edges, start_ms: Times, end_ms: Times) -> tuple[Floats, Floa
     to_start_s = np.where(to_start_s >= threshold_s, mean_s / 2, to_start_s)
     to_end_s = np.where(to_end_s >= threshold_s, mean_s / 2, to_end_s)
     return sampled_s, to_start_s, to_end_s
-
-
-def rate(ranges: Sequence[Windows]) -> Outcome:
-    return _extrapolated(ranges, is_counter=True, per_second=True)
-
-
-def increase(ranges: Sequence[Windows]) -> Outcome:
-    return _extrapolated(ranges, is_counter=True, per_second=False)
-
-
-def delta(ranges: Sequence[Windows]) -> Outcome:
-    return _extrapolated(ranges, is_counter=False, per_second=False)
 
 
 def _fitted(windows: Windows, values: Floats, *, least: int) -> Outcome:
@@ -284,10 +290,10 @@ RANGE_FUNCTIONS: dict[str, RangeFunction] = {
     )
 }
 
-EDGE_FUNCTIONS: dict[str, Callable[[Sequence[Windows]], Outcome]] = {
-    "rate": rate,
-    "increase": increase,
-    "delta": delta,
+EDGE_FUNCTIONS: dict[str, EdgeFunction] = {
+    "rate": EdgeFunction(is_counter=True, per_second=True),
+    "increase": EdgeFunction(is_counter=True, per_second=False),
+    "delta": EdgeFunction(is_counter=False, per_second=False),
 }
 """These look at all blocks at once, and only at the edges of their windows."""
 

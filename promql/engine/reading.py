@@ -113,14 +113,19 @@ def _order_of(labels: LabelSets, kept: Sequence[int]) -> Order:
     return np.array(index, dtype=np.int64), LabelSets(labels[at] for at in index)
 
 
+def spans_of(node: MatrixSelector, steps_ms: Times, evaluation: Evaluation) -> tuple[Times, Times]:
+    """Return where the window of each step begins and ends in time; it is open at its beginning."""
+    ends_ms = moved(steps_ms, node.selector.offset_s, node.selector.at, evaluation)
+    return ends_ms - round(node.range_s * 1000), ends_ms
+
+
 def windows_of(
     node: MatrixSelector | Subquery, steps_ms: Times, evaluation: Evaluation, evaluate: Evaluate
 ) -> list[Windows]:
     """Return the windows over each block that the range reads."""
     if isinstance(node, MatrixSelector):
         selector = node.selector
-        ends_ms = moved(steps_ms, selector.offset_s, selector.at, evaluation)
-        starts_ms = ends_ms - round(node.range_s * 1000)
+        starts_ms, ends_ms = spans_of(node, steps_ms, evaluation)
         blocks = evaluation.store.select(selector.matchers, int(starts_ms.min()) + 1, int(ends_ms.max()))
     else:
         ends_ms = moved(steps_ms, node.offset_s, node.at, evaluation)
@@ -130,6 +135,8 @@ def windows_of(
     both_ms, steps = np.concatenate((starts_ms, ends_ms)), len(steps_ms)
     for block in blocks:
         columns = block.times_ms.searchsorted(both_ms, side="right")
+        if columns[0] == columns[-1]:
+            continue  # no sample lies in any window
         windows = Windows(
             block=block,
             low=columns[:steps],
