@@ -23,7 +23,7 @@ def test_there_are_at_least_forty_scenarios_and_plenty_of_both_kinds() -> None:
 def test_each_scenario_says_in_a_sentence_what_it_is_about() -> None:
     for one in suite():
         assert one.about.endswith("."), one.name
-        assert len(one.about.split()) > 3, one.name
+        assert len(one.about.split()) >= 3, one.name
     assert len({one.about for one in suite()}) == len(suite())
 
 
