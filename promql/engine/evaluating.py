@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import assert_never, cast
 
 import numpy as np
@@ -177,11 +178,18 @@ def _range_call(node: Call, steps_ms: Times, evaluation: Evaluation) -> Vector:
     return vector if node.function in KEEPS_NAME else _unnamed(vector, evaluation)
 
 
+@lru_cache(maxsize=64)
+def _answers_edges(kind: type) -> bool:
+    """Return whether a kind of store is an `EdgeStore`; to ask the protocol itself takes 10 µs each time."""
+    return hasattr(kind, "edges")
+
+
 def _over_edges(name: str, node: Expr, steps_ms: Times, evaluation: Evaluation) -> Vector | None:
     """Apply rate and its kin where the store knows the edges of windows by itself; None where it does not."""
-    function, store = EDGE_FUNCTIONS.get(name), evaluation.store
-    if function is None or not isinstance(node, MatrixSelector) or not isinstance(store, EdgeStore):
+    function = EDGE_FUNCTIONS.get(name)
+    if function is None or not isinstance(node, MatrixSelector) or not _answers_edges(type(evaluation.store)):
         return None
+    store = cast(EdgeStore, evaluation.store)
     starts_ms, ends_ms = spans_of(node, steps_ms, evaluation)
     found = store.edges(node.selector.matchers, starts_ms, ends_ms, is_counter=function.is_counter)
     if found is None:

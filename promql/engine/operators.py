@@ -146,11 +146,11 @@ def _matched(node: Binary, left: Vector, right: Vector, evaluation: Evaluation) 
     if len(ones) < len(one.labels):
         _refuse_duplicates(one, many, ones, evaluation, side="left" if swapped else "right")
     pairs = _pairs_of(many.labels, one.labels, ones, node)
-    if not len(pairs.many):
+    if not pairs.labels:
         return empty(steps)
     runs = max(many.values.shape[1], one.values.shape[1])
     if is_complete(many.present) and is_complete(one.present):
-        matched = all_true((len(pairs.many), runs, steps))
+        matched = all_true((len(pairs.labels), runs, steps))
     else:
         matched = many.present[pairs.many] & one.present[pairs.one]
     if pairs.may_be_ambiguous:
@@ -170,8 +170,8 @@ def _matched(node: Binary, left: Vector, right: Vector, evaluation: Evaluation) 
 class _Pairs:
     """Which series meet: their places on both sides, their signature, and the labels of the result."""
 
-    many: NDArray[np.int64]
-    one: NDArray[np.int64]
+    many: NDArray[np.int64] | slice
+    one: NDArray[np.int64] | slice
     signatures: list[Labels]
     labels: LabelSets
     may_be_ambiguous: bool
@@ -187,8 +187,11 @@ def _pairs_of(many: LabelSets, one: LabelSets, ones: dict[Labels, list[int]], no
         labels = LabelSets(_result_labels(many[m], one[o], node) for m, o in pairs)
         signatures = [signature(many[m]) for m, _ in pairs]
         keys = signatures if matching.group is Group.NONE else list(zip(signatures, labels, strict=True))
+        ambiguous = len(set(keys)) < len(keys)
+        if pairs == [(place, place) for place in range(max(len(many), len(one)))]:
+            return one, _Pairs(slice(None), slice(None), signatures, labels, ambiguous)  # a view, not a copy
         places = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
-        return one, _Pairs(places[0], places[1], signatures, labels, len(set(keys)) < len(keys))
+        return one, _Pairs(places[0], places[1], signatures, labels, ambiguous)
 
     # The other side is held by what is kept, so that no other object can come by its identity.
     keeps_name = node.op.is_comparison and not node.return_bool

@@ -14,5 +14,8 @@ _REMARKS_MAX = 10
 
 def warn_of_quantiles(q: Floats, node: Expr, evaluation: Evaluation) -> None:
     """Warn of each different value that is no quantile, of ten at most."""
-    for value in np.unique(q[~((q >= 0) & (q <= 1))])[:_REMARKS_MAX].tolist():
+    wrong = ~((q >= 0) & (q <= 1))
+    if not wrong.any():
+        return
+    for value in np.unique(q[wrong])[:_REMARKS_MAX].tolist():
         evaluation.warn(f"quantile value should be between 0 and 1, got {short_text(value)}", node)

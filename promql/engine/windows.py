@@ -185,7 +185,8 @@ class Windows:
             if not ((resets > begin) & (resets < end)).any():
                 return total
             if not self.is_masked:
-                return self.losses_at(resets)
+                known = self.losses_at(resets)
+                return total if known is None else known
         previous: Floats | None = None
         seen: Bools | None = None
         for points in self.walk():
@@ -198,18 +199,27 @@ class Windows:
             seen = seen | points.present
         return total
 
-    def losses_at(self, resets: Indices) -> Floats:
-        """Return the same where it is known at which columns resets may be; no other column is read."""
+    def losses_at(self, resets: Indices) -> Floats | None:
+        """Return the same where it is known at which columns resets may be; no other column is read.
+
+        None says that no reset lies inside of any window.
+        """
+        inside = [column for column in resets.tolist() if self.low[0] < column < self.high[-1]]
+        if not inside:
+            return None
+        pairs = self.block.values(np.array([at for column in inside for at in (column - 1, column)], dtype=np.int64))
+        before, after = pairs[..., ::2], pairs[..., 1::2]
+        losses = np.where(after < before, before, 0.0)
         total: Floats = np.zeros((1, 1, 1))
-        inside = resets[(resets > self.low.min(initial=0)) & (resets < self.high.max(initial=0))]
-        for column in inside.tolist():
+        for place, column in enumerate(inside):
+            loss = losses[..., place : place + 1]
+            if len(self.low) == 1:
+                total = total + loss if place else loss
+                continue
             # The sample before the reset must be in the window as well.
             held = (self.low < column) & (column < self.high)
-            if not held.any():
-                continue
-            pair = self.block.values(np.array([column - 1, column], dtype=np.int64))
-            before, after = pair[..., :1], pair[..., 1:]
-            total = total + np.where((after < before) & held, before, 0.0)
+            if held.any():
+                total = total + np.where(held, loss, 0.0)
         return total
 
     def walk(self) -> Iterator[Points]:

@@ -67,7 +67,10 @@ class Block(Protocol):
     def has_stale(self) -> bool: ...
 
     def values(self, columns: Columns) -> Floats:
-        """Return (series, runs, columns) values; what is not present may hold anything."""
+        """Return (series, runs, columns) values; what is not present may hold anything.
+
+        Columns rise, except that one may be asked for twice. The engine does not write into what it gets.
+        """
         ...
 
     def presence(self) -> Bools | None:
