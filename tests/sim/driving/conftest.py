@@ -1,0 +1,136 @@
+"""Worlds for the driver's tests: the guide's policy, and a world in which every delay is a round number."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from controller.core.runs import AnalysisPhase, Measurement
+from controller.manifests.loading import load
+from controller.manifests.policies import Policy
+from loadgen.traffic import Traffic
+from sim.driving import Asking, VirtualDriver, prepare
+from sim.scenarios import ControllerModel, PodStarts, Router, Scenario
+
+SEED = Path(__file__).parents[4] / "shared" / "seed"
+ROUTED = """
+apiVersion: argoproj.io/v1alpha1
+kind: Rollout
+metadata: {name: orders}
+spec:
+  replicas: %(replicas)d
+  selector: {matchLabels: {app: orders}}
+  template: {metadata: {labels: {app: orders}}, spec: {containers: [{name: app, image: "orders:2"}]}}
+%(spec)s
+  strategy:
+    canary:
+%(canary)s
+      steps: %(steps)s
+"""
+SERVICES = """
+      canaryService: orders-canary
+      stableService: orders-stable
+      trafficRouting: {nginx: {stableIngress: orders}}
+"""
+ANALYSIS = """
+apiVersion: argoproj.io/v1alpha1
+kind: AnalysisTemplate
+metadata: {name: errors}
+spec:
+  metrics:
+    - name: errors
+      interval: 1m
+      %(more)s
+      successCondition: result[0] < 0.05
+      provider: {prometheus: {address: "http://prometheus", query: "sum(rate(bad_total[5m]))"}}
+"""
+
+
+@pytest.fixture(scope="session")
+def guide() -> Policy:
+    return load([SEED / "rollout.yaml", SEED / "analysis-template.yaml"]).policy()
+
+
+@pytest.fixture
+def policy_of(tmp_path: Path) -> Callable[..., Policy]:
+    """Return a policy with these steps (as YAML), routed by nginx unless said otherwise."""
+
+    def make(
+        steps: str, *, replicas: int = 4, routed: bool = True, canary: str = "", spec: str = "", more: str = "count: 3"
+    ) -> Policy:
+        text = ROUTED % {
+            "replicas": replicas,
+            "spec": spec,
+            "canary": (SERVICES if routed else "") + canary,
+            "steps": steps,
+        }
+        if "errors" in text:
+            text += "---" + ANALYSIS % {"more": more}
+        file = tmp_path / "policy.yaml"
+        file.write_text(text)
+        return load([file]).policy()
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def even() -> Callable[..., Scenario]:
+    """Return a scenario without chance: pods are ready after 5 s, weights hold after 1 s, looks come after 0.1 s."""
+
+    def make(**changes: Any) -> Scenario:
+        values: dict[str, Any] = {
+            "traffic": Traffic(rps=100.0),
+            "pods": PodStarts(start_s=5.0, sigma=0.0),
+            "router": Router(delay_s=1.0, sigma=0.0),
+            "controller": ControllerModel(delay_s=0.1, sigma=0.0),
+        }
+        return Scenario(**(values | changes))
+
+    return make
+
+
+def measured(asking: Asking, phase: AnalysisPhase) -> dict[tuple[str, str], Measurement]:
+    return {
+        question.key: Measurement(phase=phase, started_s=asking.at_s, finished_s=asking.at_s, value=(0.0,))
+        for question in asking.questions
+    }
+
+
+@pytest.fixture(scope="session")
+def answers() -> Callable[[Asking, AnalysisPhase], dict[tuple[str, str], Measurement]]:
+    return measured
+
+
+@pytest.fixture(scope="session")
+def play() -> Callable[..., VirtualDriver]:
+    """Play a policy to its verdict; the n-th look's measurements all get the n-th phase, the last one for good."""
+
+    def to_the_end(
+        policy: Policy,
+        scenario: Scenario,
+        *phases: AnalysisPhase,
+        seed: int = 1,
+        cohort: int = 0,
+        asked: list[float] | None = None,
+        metrics: Mapping[str, AnalysisPhase] | None = None,
+    ) -> VirtualDriver:
+        driver = VirtualDriver(prepare(policy, scenario), seed=seed, cohort=cohort, records=True)
+        looks = 0
+        while (asking := driver.play()) is not None:
+            phase = (phases or (AnalysisPhase.SUCCESSFUL,))[min(looks, max(len(phases) - 1, 0))]
+            looks += 1
+            if asked is not None:
+                asked.append(asking.at_s)
+            found = measured(asking, phase)
+            for question in asking.questions:
+                if metrics and question.metric.name in metrics:
+                    found |= {
+                        k: v for k, v in measured(asking, metrics[question.metric.name]).items() if k == question.key
+                    }
+            driver.answer(found)
+        return driver
+
+    return to_the_end
