@@ -128,7 +128,9 @@ class Release(_Value):
     def text(self) -> str:
         """The release in words, for people: `5 % errors`, `a good release`."""
         parts = [
-            _percent(self.errors, "errors" if self.error_status == 500 else f"of requests answered {self.error_status}"),
+            _percent(
+                self.errors, "errors" if self.error_status == 500 else f"of requests answered {self.error_status}"
+            ),
             _percent(self.wrong, "wrong answers"),
             f"every {_ordinal(self.every_nth)} request fails" if self.every_nth else "",
             f"requests {', '.join(map(str, self.errors_at))} fail" if self.errors_at else "",

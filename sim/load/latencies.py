@@ -1,0 +1,96 @@
+"""How long answers take: the exact distribution of a lognormal body with a tail, by latency bins.
+
+`Latency` of `sim.releases` is the schema; the demo service draws from it, this module integrates it. An answer takes
+(body + tail, if it has one, + what has leaked) times whatever slows the pod just then.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtr
+
+from sim.releases import Latency
+
+Floats = NDArray[np.float64]
+
+
+def cumulative(latency: Latency, at_s: Floats, *, is_faulty: bool) -> Floats:
+    """Return the share of answers within each of `at_s` seconds, of any shape.
+
+    Args:
+        is_faulty: whether the request meets the release's fault: only then do its factor and its tail count.
+    """
+    median_s = latency.median_ms / 1000 * (latency.factor if is_faulty else 1.0)
+    within = _body(at_s, median_s, latency.sigma)
+    if is_faulty and latency.tail_share and latency.tail_ms:
+        slow = _body(at_s - latency.tail_ms / 1000, median_s, latency.sigma)
+        within = (1 - latency.tail_share) * within + latency.tail_share * slow
+    return within
+
+
+def _body(at_s: Floats, median_s: float, sigma: float) -> Floats:
+    if sigma == 0:
+        return np.asarray(at_s >= median_s, dtype=np.float64)
+    with np.errstate(divide="ignore"):
+        logs = np.log(np.maximum(at_s, 0.0))
+    return np.asarray(ndtr((logs - math.log(median_s)) / sigma), dtype=np.float64)
+
+
+def bin_shares(latency: Latency, edges_s: Floats, *, is_faulty: bool, slowness: Floats, leaked_s: Floats) -> Floats:
+    """Return (pieces, bins) the share of answers in each latency bin.
+
+    Args:
+        edges_s: (bins - 1,) upper bounds.
+        slowness: (pieces,) what every answer's time is multiplied by.
+        leaked_s: (pieces,) what every answer takes longer, before it is multiplied.
+    """
+    at_s = edges_s[None, :] / slowness[:, None] - leaked_s[:, None]
+    within = cumulative(latency, at_s, is_faulty=is_faulty)
+    return np.diff(within, axis=1, prepend=0.0, append=1.0)
+
+
+def mean_s(latency: Latency, *, is_faulty: bool) -> float:
+    """Return the mean time of an answer."""
+    median_s = latency.median_ms / 1000 * (latency.factor if is_faulty else 1.0)
+    tail_s = latency.tail_share * latency.tail_ms / 1000 if is_faulty else 0.0
+    return median_s * math.exp(latency.sigma**2 / 2) + tail_s
+
+
+def second_moment_s2(latency: Latency, *, is_faulty: bool) -> float:
+    """Return the mean square of an answer's time, s²."""
+    median_s = latency.median_ms / 1000 * (latency.factor if is_faulty else 1.0)
+    body = median_s**2 * math.exp(2 * latency.sigma**2)
+    if not is_faulty:
+        return body
+    tail_s, mean = latency.tail_ms / 1000, median_s * math.exp(latency.sigma**2 / 2)
+    return body + latency.tail_share * (2 * tail_s * mean + tail_s**2)
+
+
+def bin_means_s(latency: Latency, edges_s: Floats) -> Floats:
+    """Return (bins,) the mean time of faulty requests' answers in each latency bin; a bin's middle if none is."""
+    median_s = latency.median_ms / 1000 * latency.factor
+    tail_s = latency.tail_ms / 1000
+    parts = [(1 - latency.tail_share, 0.0), (latency.tail_share, tail_s)]
+    bounds_s = np.concatenate([np.zeros(1), edges_s, np.full(1, np.inf)])
+    share, total_s = np.zeros(len(bounds_s)), np.zeros(len(bounds_s))
+    for weight, more_s in parts:
+        own = _body(bounds_s - more_s, median_s, latency.sigma)
+        share += weight * own
+        total_s += weight * (_body_below(bounds_s - more_s, median_s, latency.sigma) + more_s * own)
+    shares, totals_s = np.diff(share), np.diff(total_s)
+    middles_s = np.concatenate([(bounds_s[:-2] + bounds_s[1:-1]) / 2, bounds_s[-2:-1]])
+    means_s = np.divide(totals_s, shares, out=middles_s, where=shares > 1e-12)
+    return np.asarray(np.clip(means_s, bounds_s[:-1], bounds_s[1:]), dtype=np.float64)
+
+
+def _body_below(at_s: Floats, median_s: float, sigma: float) -> Floats:
+    """Return the mean of the body's times up to `at_s`, counting longer ones as 0."""
+    if sigma == 0:
+        return np.where(at_s >= median_s, median_s, 0.0)
+    with np.errstate(divide="ignore"):
+        logs = np.log(np.maximum(at_s, 0.0))
+    whole_s = median_s * math.exp(sigma**2 / 2)
+    return np.asarray(whole_s * ndtr((logs - math.log(median_s)) / sigma - sigma), dtype=np.float64)

@@ -1,0 +1,158 @@
+"""Expected requests of each pod, atom by atom, over any spans of time: the numbers that the flock draws around.
+
+Requests are Poisson; a pod gets its share of them; what becomes of each is drawn for itself. So the number in each
+atom is Poisson too, with the mean that is worked out here: the exact integral of the rate times the probability of
+the atom, split where that jumps, and taken at the middle of short pieces where it changes smoothly. Pure numbers: no
+randomness, no samples. docs/model.md has the formulas and what they leave out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim.load.atoms import Atoms
+from sim.load.demand import Demand
+from sim.load.flows import Flows
+from sim.load.happenings import happenings_of
+from sim.load.pods import Pod, Stretch
+from sim.metrics_model.plan import MetricsPlan, SeriesSpec
+from sim.scenarios import Scenario, Trigger
+
+Floats = NDArray[np.float64]
+
+
+class LoadModel:
+    """What one scenario's traffic does to pods, in the atoms of one plan.
+
+    Args:
+        instants: when the triggers of the scenario's windows went off, as far as they did.
+    """
+
+    def __init__(
+        self, scenario: Scenario, plan: MetricsPlan, *, instants: Mapping[Trigger, float] | None = None
+    ) -> None:
+        self.plan = plan
+        self._scenario = scenario
+        self._paths: dict[frozenset[tuple[Trigger, float]], LoadModel] = {}
+        happenings = happenings_of(scenario, instants or {})
+        self.demand = Demand(scenario.traffic, happenings.changes)
+        self._sides = (
+            Atoms(scenario, happenings, plan, is_release=False),
+            Atoms(scenario, happenings, plan, is_release=True),
+        )
+
+    def on_path(self, instants: Mapping[Trigger, float]) -> LoadModel:
+        """Return the model in which the scenario's triggers went off at these instants; the same object each time.
+
+        What lies before an instant is the same in both, so a path may go on with the new model at any time.
+        """
+        if not instants:
+            return self
+        key = frozenset(instants.items())
+        if key not in self._paths:
+            self._paths[key] = LoadModel(self._scenario, self.plan, instants=instants)
+        return self._paths[key]
+
+    def rps_at(self, t_s: float) -> float:
+        """Return the rate of all traffic, requests/s."""
+        return self.demand.rps_at(t_s)
+
+    def requests(self, from_s: float, to_s: float) -> float:
+        """Return the expected number of all requests of a span."""
+        return self.demand.requests(from_s, to_s)
+
+    def expected(self, pod: Pod, share: float, from_s: float, to_s: float) -> Floats:
+        """Return (atoms,) the expected requests of a pod whose share of all traffic is constant."""
+        flows = Flows(self.demand, np.array([from_s]), np.array([[share]]))
+        return Spans(self, (pod,), flows).of(0, np.array([from_s]), np.array([to_s])).reshape(-1)
+
+    def spans(self, pods: Sequence[Pod], stretches: Sequence[Stretch]) -> Spans:
+        """Return what answers for any spans of a platform's timeline, as far as it is known now.
+
+        Args:
+            pods: what the stretches' shares point into.
+            stretches: in order of time; before the first nobody serves, and the last goes on.
+        """
+        return Spans(self, pods, Flows.of(self.demand, len(pods), stretches))
+
+    def expected_many(self, pods: Sequence[Pod], stretches: Sequence[Stretch], edges_s: Floats) -> Floats:
+        """Return (pods, intervals, atoms) the expected requests of every pod between the edges.
+
+        Args:
+            edges_s: (intervals + 1,) or (pods, intervals + 1), increasing along the last axis.
+        """
+        own = np.broadcast_to(edges_s, (len(pods), edges_s.shape[-1]))
+        places = np.repeat(np.arange(len(pods)), own.shape[1] - 1)
+        found = self.spans(pods, stretches).means(places, own[:, :-1].ravel(), own[:, 1:].ravel())
+        return found.reshape(len(pods), own.shape[1] - 1, self.plan.atoms)
+
+    def level(self, spec: SeriesSpec, pod: Pod, t_s: float) -> float:
+        """Return the value of a gauge of a pod's target at an instant."""
+        owner = self._scenario.release if pod.is_release else self._scenario.stable
+        if spec.gauge == "restarts":
+            return float(getattr(pod, "incarnation", 0))
+        grown = owner.leak.memory_bytes_per_minute * max(t_s - pod.created_s, 0.0) / 60
+        return self._scenario.service.memory_bytes + grown
+
+    def side(self, pod: Pod) -> Atoms:
+        """Return the chances of the requests of a pod's side."""
+        return self._sides[pod.is_release]
+
+
+class Spans:
+    """Expected requests over any spans of one timeline. Cheap: make a new one when the timeline has grown."""
+
+    __slots__ = ("_flows", "_model", "_pods")
+
+    def __init__(self, model: LoadModel, pods: Sequence[Pod], flows: Flows) -> None:
+        self._model = model
+        self._pods = pods
+        self._flows = flows
+
+    def means(self, places: NDArray[np.intp], from_s: Floats, to_s: Floats) -> Floats:
+        """Return (spans, atoms) the expected requests of the pods at these places, each from one instant to another."""
+        found = np.empty((len(places), self._model.plan.atoms))
+        sides = [self._model.side(pod) for pod in self._pods]
+        plain = np.array([side.is_plain for side in sides])[places]
+        if plain.any():
+            where = places[plain]
+            requests = self._flows.until(where, to_s[plain]) - self._flows.until(where, from_s[plain])
+            released = np.array([pod.is_release for pod in self._pods])[where]
+            steady = np.stack([self._model._sides[False].steady, self._model._sides[True].steady])
+            found[plain] = requests[:, None] * steady[released.astype(np.intp)]
+        for place in np.unique(places[~plain]):
+            own = places == place
+            found[own] = self.of(int(place), from_s[own], to_s[own])
+        return found
+
+    def of(self, place: int, from_s: Floats, to_s: Floats) -> Floats:
+        """Return (spans, atoms) the expected requests of one pod in spans that may overlap."""
+        pod, flows = self._pods[place], self._flows
+        side = self._model.side(pod)
+        if side.is_steady:
+            found = (flows.until(place, to_s) - flows.until(place, from_s))[:, None] * side.steady
+        else:
+            found = self._varying(place, from_s, to_s)
+        if side.fails_by_count and pod.ordinal == 0:
+            found = found + side.by_count(flows.until(place, from_s), flows.until(place, to_s))
+        return np.asarray(found)
+
+    def _varying(self, place: int, from_s: Floats, to_s: Floats) -> Floats:
+        """Cut time where something changes, and add the pieces up again."""
+        pod, flows, side = self._pods[place], self._flows, self._model.side(self._pods[place])
+        first_s, last_s = float(from_s.min()), float(to_s.max())
+        cuts = [side.side.edges_s(pod, first_s, last_s)]
+        if side.side.hangs_on_rate:
+            cuts += [flows.starts_s, self._model.demand.edges_s]
+        inner = np.concatenate(cuts)
+        inner = inner[(inner > first_s) & (inner < last_s)]
+        edges_s = np.unique(np.concatenate([from_s, to_s, inner]))
+        middle_s = (edges_s[:-1] + edges_s[1:]) / 2
+        shares = side.shares(side.side.conditions(pod, middle_s, flows.rps_at(place, middle_s)))
+        pieces = np.diff(flows.until(place, edges_s))[:, None] * shares
+        totals = np.concatenate([np.zeros((1, pieces.shape[1])), np.cumsum(pieces, axis=0)])
+        found = totals[np.searchsorted(edges_s, to_s)] - totals[np.searchsorted(edges_s, from_s)]
+        return np.asarray(np.maximum(found, 0.0))  # what nothing falls into must not be a little less than nothing
