@@ -45,6 +45,7 @@ from controller.core.validity import fault_of
 from controller.core.weights import put_abort_first, reconcile_weights
 
 INVALID_RETRY_S = 20.0
+_INVALID_SPEC = ConditionKind.INVALID_SPEC
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,10 +103,10 @@ def _refuse(look: Look, fault: str) -> Decision:
     draft.keep_all_but_availability(status)
     draft.available_replicas = status.available_replicas
     draft.pause = _stored_pause(status)
-    before = draft.conditions.get(ConditionKind.INVALID_SPEC)
+    before = draft.conditions.get(_INVALID_SPEC)
     if before is not None and before.message != message:
-        del draft.conditions[ConditionKind.INVALID_SPEC]
-    set_condition(draft.conditions, ConditionKind.INVALID_SPEC, Truth.TRUE, INVALID, message, look.now_s)
+        del draft.conditions[_INVALID_SPEC]
+    set_condition(draft.conditions, _INVALID_SPEC, Truth.TRUE, INVALID, message, look.now_s)
     work_out_phase(look, draft)
     look.rule = "invalid spec"
     look.wake_at(look.now_s + INVALID_RETRY_S)
@@ -175,13 +176,15 @@ def _number_revision(look: Look, new: ReplicaSetSeen) -> None:
 
 def _size_changed(look: Look) -> bool:
     """Return whether the rollout's size changed since its newest or its stable revision was last scaled."""
-    size = look.plan.replicas
-    for replica_set in (look.new, look.stable):
-        if replica_set is not None and replica_set.wanted > 0:
-            noted = replica_set.desired_replicas
-            if noted is not None and noted != size:
-                return True
-    return False
+    new, stable = look.new, look.stable
+    return (new is not None and _other_size(look, new)) or (
+        stable is not None and stable is not new and _other_size(look, stable)
+    )
+
+
+def _other_size(look: Look, replica_set: ReplicaSetSeen) -> bool:
+    noted = replica_set.desired_replicas
+    return noted != look.plan.replicas and noted is not None and replica_set.wanted > 0
 
 
 def _follow_size(look: Look) -> Decision:
@@ -262,7 +265,7 @@ def _promote(look: Look, draft: Draft, reason: str) -> None:
 
 def _settle(look: Look, draft: Draft, *, starts_pause: bool = False, kept: PauseState | None = None) -> Decision:
     """Work out pauses, conditions and phase, in this order, and close the decision."""
-    draft.conditions.pop(ConditionKind.INVALID_SPEC, None)  # it was looked at, and is valid
+    draft.conditions.pop(_INVALID_SPEC, None)  # it was looked at, and is valid
     abort_for_lack_of_progress(look, draft)
     draft.pause = pause_state(look, starts_pause_step=starts_pause, kept=kept)
     work_out_conditions(look, draft)
@@ -303,22 +306,15 @@ def _records(look: Look, status: RolloutStatus) -> tuple[Record, ...]:
         and old.stable_hash == status.stable_hash
     ):
         return ()
-    new, stable = look.new, look.stable
-    numbers, flip = deciding_numbers(look.decided_by) if look.decided_by is not None else ((), "")
-    pods = (
-        ("canary_wanted", new.wanted if new is not None else None),
-        ("canary_available", new.available if new is not None else None),
-        ("stable_wanted", stable.wanted if stable is not None else None),
-        ("stable_available", stable.available if stable is not None else None),
-        ("weight_before", old.weights.canary if old.weights is not None else None),
-        ("weight_after", status.weights.canary if status.weights is not None else None),
-    )
+    deciding, flip = deciding_numbers(look.decided_by) if look.decided_by is not None else ((), "")
     record = TransitionRecord(
         t_s=look.now_s,
         rule=look.rule or "pods changed",
         old=old,
         new=status,
-        numbers=(*numbers, *pods),
+        canary=look.new,
+        stable=look.stable,
+        deciding=deciding,
         flip=flip,
     )
     return (record,)

@@ -13,6 +13,10 @@ from controller.core.promotion import is_fast_rollback
 from controller.core.runs import COMPLETED, AnalysisPhase, AnalysisRun
 from controller.core.status import RunReference
 
+_UNKNOWN = AnalysisPhase.UNKNOWN
+_INCONCLUSIVE = AnalysisPhase.INCONCLUSIVE
+_BAD = (AnalysisPhase.FAILED, AnalysisPhase.ERROR)
+
 
 def reconcile_analysis(look: Look) -> None:
     """Bring the runs of the rollout in line with its state; note pauses and aborts that follow from them."""
@@ -30,21 +34,23 @@ def reconcile_analysis(look: Look) -> None:
     else:
         step_run = _step_run(look)
         background = _background_run(look)
-    look.step_ref = _reference(step_run, status.step_run)
-    look.step_run_phase = None if step_run is None else step_run.status.phase
-    look.background_ref = _reference(background, status.background_run)
+    if step_run is not None:
+        look.step_ref = _reference(step_run, status.step_run)
+        look.step_run_phase = step_run.status.phase
+    if background is not None:
+        look.background_ref = _reference(background, status.background_run)
     if look.other_runs:
         # A run that was begun by a decision whose status was lost is taken up again, and then is no other.
         others = [run for run in look.other_runs if run is not step_run and run is not background]
         _stop(look, others)
         _delete_old(look, others)
-    _tell(look, status.step_run, step_run, "Step")
-    _tell(look, status.background_run, background, "Background")
+    if step_run is not None:
+        _tell(look, status.step_run, step_run, "Step")
+    if background is not None:
+        _tell(look, status.background_run, background, "Background")
 
 
-def _reference(run: AnalysisRun | None, before: RunReference | None) -> RunReference | None:
-    if run is None:
-        return None
+def _reference(run: AnalysisRun, before: RunReference | None) -> RunReference:
     status = run.status
     if (
         before is not None
@@ -107,39 +113,34 @@ def _needs_new(look: Look, current: AnalysisRun | None) -> bool:
     if current is None:
         return True
     if look.status.controller_pause and look.step_pause is None:
-        return current.status.phase is AnalysisPhase.INCONCLUSIVE
+        return current.status.phase is _INCONCLUSIVE
     return look.status.aborted_s is not None
 
 
 def _heed(look: Look, run: AnalysisRun | None, what: str) -> None:
     if run is None:
         return
-    match run.status.phase:
-        case AnalysisPhase.INCONCLUSIVE:
-            look.pause_added = True
-            look.decided_by = run
-            look.rule = f"{what.lower()} analysis inconclusive"
-        case AnalysisPhase.ERROR | AnalysisPhase.FAILED:
-            message = f"{what} analysis phase error/failed"
-            if run.status.message:
-                message += f": {run.status.message}"
-            look.abort(message)
-            look.decided_by = run
-            look.rule = f"{what.lower()} analysis {run.status.phase.lower()}"
+    phase = run.status.phase
+    if phase is _INCONCLUSIVE:
+        look.pause_added = True
+        look.decided_by = run
+        look.rule = f"{what.lower()} analysis inconclusive"
+    elif phase in _BAD:
+        message = f"{what} analysis phase error/failed"
+        if run.status.message:
+            message += f": {run.status.message}"
+        look.abort(message)
+        look.decided_by = run
+        look.rule = f"{what.lower()} analysis {phase.lower()}"
 
 
 def _delete_old(look: Look, others: list[AnalysisRun]) -> None:
     """Forget finished runs beyond the history limits, and those of revisions that are gone."""
     rollout = look.plan.rollout
-    good_kept, bad_kept = rollout.successful_run_history_limit, rollout.unsuccessful_run_history_limit
-    known = [replica_set.pod_hash for replica_set in look.all]
-    if len(others) <= good_kept and len(others) <= bad_kept:
-        for run in others:
-            if run.pod_hash not in known:
-                break
-        else:
-            return  # the common case: too few runs for any limit, all of revisions that there are
-    left = {True: good_kept, False: bad_kept}
+    known = {replica_set.pod_hash for replica_set in look.all}
+    left = {True: rollout.successful_run_history_limit, False: rollout.unsuccessful_run_history_limit}
+    if len(others) <= min(left.values()) and known.issuperset([run.pod_hash for run in others]):
+        return  # the common case: too few for any limit
     for run in sorted(others, key=lambda run: run.created_s, reverse=True):
         if run.pod_hash not in known:
             look.actions.append(DeleteAnalysis(name=run.name))
@@ -150,14 +151,14 @@ def _delete_old(look: Look, others: list[AnalysisRun]) -> None:
                 look.actions.append(DeleteAnalysis(name=run.name))
 
 
-def _tell(look: Look, before: RunReference | None, run: AnalysisRun | None, what: str) -> None:
-    if run is None or run.status.phase is AnalysisPhase.UNKNOWN:
-        return
+def _tell(look: Look, before: RunReference | None, run: AnalysisRun, what: str) -> None:
     phase = run.status.phase
+    if phase is _UNKNOWN:
+        return
     if before is None or (before.name == run.name and before.phase != phase):
         previous = "NoPreviousStatus" if before is None else before.phase
         look.event(
             f"AnalysisRun{phase}",
             f"{what} Analysis Run '{run.name}' Status New: '{phase}' Previous: '{previous}'",
-            warning=phase in (AnalysisPhase.FAILED, AnalysisPhase.ERROR),
+            warning=phase in _BAD,
         )

@@ -82,17 +82,18 @@ class Look:
             self._note_pauses(status.pauses)
 
         self.all: tuple[ReplicaSetSeen, ...] = snapshot.replica_sets
-        self.new: ReplicaSetSeen | None = None
-        self.stable: ReplicaSetSeen | None = None
+        new: ReplicaSetSeen | None = None
+        stable: ReplicaSetSeen | None = None
         others: list[ReplicaSetSeen] = []
         for replica_set in snapshot.replica_sets:
-            if replica_set.pod_hash == snapshot.template_hash:
-                self.new = replica_set
-            if replica_set.pod_hash == status.stable_hash:
-                self.stable = replica_set
-            elif replica_set is not self.new:
+            pod_hash = replica_set.pod_hash
+            if pod_hash == snapshot.template_hash:
+                new = replica_set
+            if pod_hash == status.stable_hash:
+                stable = replica_set
+            elif replica_set is not new:
                 others.append(replica_set)
-        self.others = others
+        self.new, self.stable, self.others = new, stable, others
 
         self.index: int | None = None  # of the current step; equal to the number of steps after the last
         self.step: Step | None = None

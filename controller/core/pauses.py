@@ -6,14 +6,16 @@ the core sees that by `controller_pause` standing alone. An abort clears all pau
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from controller.core.look import Look
 from controller.core.status import PauseCondition, PauseReason
 
+_CANARY_PAUSE_STEP = PauseReason.CANARY_PAUSE_STEP
+_INCONCLUSIVE_ANALYSIS = PauseReason.INCONCLUSIVE_ANALYSIS
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PauseState:
+
+class PauseState(NamedTuple):
     """The part of the next status that pauses and aborts make up."""
 
     pauses: tuple[PauseCondition, ...] = ()
@@ -70,16 +72,18 @@ def pause_state(look: Look, *, starts_pause_step: bool, kept: PauseState | None 
     left = NO_PAUSE if kept is None else PauseState(pauses=kept.pauses, controller_pause=kept.controller_pause)
     if look.pauses_cleared or not (status.pauses or look.pause_added or starts_pause_step):
         return left
+    if not (look.pause_added or starts_pause_step or look.pause_step_over):
+        return PauseState(pauses=status.pauses, controller_pause=status.controller_pause)
     pauses: list[PauseCondition] = []
     controller_pause = status.controller_pause
     for pause in status.pauses:
-        if not (look.pause_step_over and pause.reason is PauseReason.CANARY_PAUSE_STEP):
+        if not (look.pause_step_over and pause.reason is _CANARY_PAUSE_STEP):
             pauses.append(pause)
     added = []
     if look.pause_added:
-        added.append(PauseReason.INCONCLUSIVE_ANALYSIS)
+        added.append(_INCONCLUSIVE_ANALYSIS)
     if starts_pause_step:
-        added.append(PauseReason.CANARY_PAUSE_STEP)
+        added.append(_CANARY_PAUSE_STEP)
     for reason in added:
         if status.pause(reason) is None:
             pauses.append(PauseCondition(reason=reason, started_s=look.now_s))

@@ -8,9 +8,11 @@ from controller.core.replicas import threshold_met
 
 def is_rollback_within_window(look: Look) -> bool:
     """Return whether the newest revision is an older one, few enough revisions back to skip the steps."""
-    new, stable = look.new, look.stable
     window = look.plan.rollout.rollback_window_revisions
-    if new is None or stable is None or not new.created_s < stable.created_s or not window:
+    if not window:
+        return False
+    new, stable = look.new, look.stable
+    if new is None or stable is None or not new.created_s < stable.created_s:
         return False
     between = sum(1 for other in look.all if new.created_s < other.created_s < stable.created_s)
     return between < window

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from controller.core.snapshot import ReplicaSetSeen
 from controller.core.status import RolloutStatus
+
+Numbers = tuple[tuple[str, float | int | str | None], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,15 +36,17 @@ class MeasurementRecord:
 class TransitionRecord:
     """One change of a rollout's state: from what to what, by which rule, on which numbers.
 
-    It holds the statuses and words them only when asked: a simulation decides a million times and prints few.
+    It holds what was compared, and words it only when asked: a simulation decides a million times and prints few.
     """
 
     t_s: float
     rule: str
     old: RolloutStatus
     new: RolloutStatus
-    numbers: tuple[tuple[str, float | int | str | None], ...]
-    flip: str
+    canary: ReplicaSetSeen | None
+    stable: ReplicaSetSeen | None
+    deciding: Numbers = ()  # those of an analysis whose verdict decided
+    flip: str = ""
 
     @property
     def before(self) -> str:
@@ -52,6 +57,20 @@ class TransitionRecord:
     def after(self) -> str:
         """The state that was entered, in words."""
         return _state(self.new)
+
+    @property
+    def numbers(self) -> Numbers:
+        """The numbers that were looked at, by name."""
+        canary, stable, before, after = self.canary, self.stable, self.old.weights, self.new.weights
+        return (
+            *self.deciding,
+            ("canary_wanted", canary.wanted if canary is not None else None),
+            ("canary_available", canary.available if canary is not None else None),
+            ("stable_wanted", stable.wanted if stable is not None else None),
+            ("stable_available", stable.available if stable is not None else None),
+            ("weight_before", before.canary if before is not None else None),
+            ("weight_after", after.canary if after is not None else None),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

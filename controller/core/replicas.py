@@ -66,17 +66,15 @@ def current_weight(look: Look) -> int:
     """Return the weight that the steps have reached; 0 when the stored status is aborted."""
     if look.status.abort:
         return 0
-    return (
-        look.plan.weight_at[look.index]
-        if look.step is not None and look.index is not None
-        else (look.plan.total_weight)
-    )
+    if look.step is None or look.index is None:
+        return look.plan.total_weight
+    return look.plan.weight_at[look.index]
 
 
 def desired_weight(look: Look) -> int:
     """Return the canary's weight that its size should follow."""
     plan, new, stable = look.plan, look.new, look.stable
-    if not (look.status.abort and plan.dynamic and new is not None and stable is not None):
+    if not look.status.abort or not plan.dynamic or new is None or stable is None:
         return current_weight(look)
     # Aborted with a stable that has shrunk: go down by the steps in reverse, as stable pods become available,
     # so that the abort does not ask for all of stable's pods at once.

@@ -42,10 +42,11 @@ def _newest_shrinks(look: Look) -> bool:
 
 def _forget_deadlines(look: Look) -> None:
     """The newest and the stable revision are wanted, so nothing counts down on them."""
-    if look.new is not None and not delays_scale_down(look):
-        look.forget_deadline(look.new)
-    if look.stable is not None and look.stable is not look.new:
-        look.forget_deadline(look.stable)
+    new, stable = look.new, look.stable
+    if new is not None and new.scale_down_at_s is not None and not delays_scale_down(look):
+        look.forget_deadline(new)
+    if stable is not None and stable.scale_down_at_s is not None and stable is not new:
+        look.forget_deadline(stable)
 
 
 def _scale(look: Look, replica_set: ReplicaSetSeen, replicas: int) -> bool:
@@ -117,6 +118,8 @@ def _start_countdown(look: Look, new: ReplicaSetSeen) -> bool:
 
 
 def _scale_others(look: Look) -> bool:
+    if not look.others:
+        return False
     active = sorted((rs for rs in look.others if rs.wanted > 0), key=lambda rs: rs.created_s)
     if not active or any(rs.available > rs.wanted for rs in active):
         return False  # pods of an earlier scaling are still going: nobody can be counted on yet

@@ -7,6 +7,8 @@ from controller.core.pauses import pause_is_over
 from controller.core.replicas import at_desired_counts
 from controller.core.runs import AnalysisPhase
 
+_SUCCESSFUL = AnalysisPhase.SUCCESSFUL
+
 
 def step_is_done(look: Look) -> bool:
     """Return whether the rollout may go on to the next step.
@@ -25,5 +27,5 @@ def step_is_done(look: Look) -> bool:
             look.weights is not None and look.weights.verified is False
         )
     if step.analysis is not None:
-        return look.step_run_phase is AnalysisPhase.SUCCESSFUL
+        return look.step_run_phase is _SUCCESSFUL
     return step.set_header_route is not None or step.set_mirror_route is not None
