@@ -23,7 +23,7 @@ from controller.core.conditions import (
 )
 from controller.core.evidence import Floor, Outcome, Shape, Weighed, weigh
 from controller.core.runs import AnalysisPhase, AnalysisRun, Measurement, Value
-from controller.manifests.values import Metric, canonical_json
+from controller.manifests.values import Metric, canonical_json, without_secrets
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +70,7 @@ def measure_metric(metric: Metric, answer: Answer) -> Measurement:
         finished_s=answer.finished_s,
         value=_kept(answer.value),
         requests=answer.requests,
-        message=message,
+        message=without_secrets(message) if message else "",
         reason=weighed.reason or reason,
         flip=_flip(metric, answer, weighed),
     )

@@ -6,18 +6,41 @@ did: an exception that leaves this module is a bug.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from controller.core.measuring import Answer
 from controller.core.runs import Value
-from controller.manifests.values import Metric, PrometheusProvider
+from controller.manifests.values import Metric, PrometheusProvider, SecretKeyRef, hide, reveal
 from controller.metrics.addresses import AddressError
 from controller.metrics.counting import count_query, shape_of
 from controller.metrics.prometheus import DEFAULT_TIMEOUT_S, PrometheusClient, ProviderError
 
 
-def ask_metric(client: PrometheusClient, metric: Metric, now_s: Callable[[], float]) -> Answer:
-    """Return what the metric's provider says now; `now_s` reads the world's clock of policy time."""
+def ask_metric(
+    client: PrometheusClient,
+    metric: Metric,
+    now_s: Callable[[], float],
+    secrets: Mapping[SecretKeyRef, str] | None = None,
+) -> Answer:
+    """Return what the metric's provider says now.
+
+    Args:
+        now_s: reads the world's clock of policy time.
+        secrets: the values of the Secrets that arguments refer to. They go to the provider and nowhere else: an
+            error that repeats one is told without it.
+    """
+    secrets = secrets or {}
+    try:
+        revealed = reveal(metric, secrets)
+    except KeyError as error:
+        (ref,) = error.args
+        return _failed(now_s(), now_s, f"key {ref.key} of Secret {ref.name} is not known here (metric {metric.name})")
+    answer = _ask(client, revealed, now_s)
+    return replace(answer, error=hide(answer.error, secrets)) if answer.error and secrets else answer
+
+
+def _ask(client: PrometheusClient, metric: Metric, now_s: Callable[[], float]) -> Answer:
     started_s = now_s()
     provider = metric.provider
     if not isinstance(provider, PrometheusProvider):

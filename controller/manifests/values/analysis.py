@@ -89,6 +89,8 @@ class BackgroundAnalysis:
 
 
 # ---- providers: texts until arguments are filled in
+# Fields stand in the order of Argo's own types here and in MetricTemplate: arguments are filled in in this order,
+# and of several that are missing the last one is named.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,25 +125,25 @@ class RangeQuery:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PrometheusProvider:
-    query: str
     address: str = ""  # "": what the controller is configured with
+    query: str
+    authentication: Authentication | None = None
     timeout_s: float | None = None  # None: 30 s
     insecure: bool = False
     headers: tuple[Header, ...] = ()
-    authentication: Authentication | None = None
     range_query: RangeQuery | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebProvider:
-    url: str
     method: Literal["GET", "POST", "PUT"] = "GET"
+    url: str
     headers: tuple[Header, ...] = ()
     body: str = ""
-    json_body: str = ""  # JSON, "" for none
-    json_path: str = ""
     timeout_s: float | None = None  # None: 10 s
+    json_path: str = ""
     insecure: bool = False
+    json_body: str = ""  # JSON, "" for none
     authentication: Authentication | None = None
 
 
@@ -164,7 +166,6 @@ class MetricTemplate:
     """A metric as the manifest writes it. Texts may hold `{{args.x}}`; None and "" are absence."""
 
     name: str
-    provider: Provider
     interval: str = ""
     initial_delay: str = ""
     count: int | str | None = None
@@ -173,6 +174,7 @@ class MetricTemplate:
     failure_limit: int | str | None = None
     inconclusive_limit: int | str | None = None
     consecutive_error_limit: int | str | None = None
+    provider: Provider
     consecutive_success_limit: int | str | None = None
 
 

@@ -14,7 +14,11 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass, replace
-from typing import Any
+from decimal import Decimal
+from typing import Any, TypeVar
+from urllib.parse import quote, quote_plus
+
+import re2
 
 from controller.manifests.values.amounts import DurationError, FrozenMap, duration_s
 from controller.manifests.values.analysis import (
@@ -25,7 +29,6 @@ from controller.manifests.values.analysis import (
     MetricTemplate,
     OtherProvider,
     PodTemplateHash,
-    Provider,
     RolloutArg,
     SecretKeyRef,
     TemplateArg,
@@ -35,6 +38,7 @@ from controller.manifests.values.extensions import EvidenceRules, Extensions
 from controller.manifests.values.rollout import Rollout
 
 _TAG = re.compile(r"\{\{(.*?)(?:\}\}|\Z)", re.DOTALL)
+Shown = TypeVar("Shown")
 _SECRET_MARK = re.compile("\x01secret:([^/\x01]*)/([^\x01]*)\x01")
 
 
@@ -117,18 +121,8 @@ def rollout_field(rollout: Rollout, path: str) -> str:
     Raises:
         ResolutionError: there is no such field, or it is no single value.
     """
-    metadata = {
-        "metadata.name": rollout.name,
-        "metadata.namespace": rollout.namespace,
-        "metadata.labels": _as_lines(rollout.labels),
-        "metadata.annotations": _as_lines(rollout.annotations),
-    }
-    if path in metadata:
-        return metadata[path]
-    subscript = re.fullmatch(r"metadata\.(labels|annotations)\['(.*)'\]", path)
-    if subscript:
-        kept = rollout.labels if subscript[1] == "labels" else rollout.annotations
-        return kept.get(subscript[2], "")
+    if path.startswith("metadata"):
+        return _metadata_field(rollout, path)
     here: Any = json.loads(rollout.document)
     for section in filter(None, re.split(r"[.\[\]]+", path)):
         if isinstance(here, list):
@@ -145,11 +139,46 @@ def rollout_field(rollout: Rollout, path: str) -> str:
         raise ResolutionError(f"invalid path {path} in rollout")
     if isinstance(here, (list, dict)):
         raise ResolutionError(f"path {path} in rollout must terminate in a primitive value")
-    return str(here).lower() if isinstance(here, bool) else str(here)
+    return _as_text(here)
+
+
+def _metadata_field(rollout: Rollout, path: str) -> str:
+    """Return what the downward API knows of metadata; a label or annotation that is not there is empty."""
+    subscript = re.fullmatch(r"(metadata\.(?:labels|annotations))\['(.*)'\]", path)
+    if subscript:
+        kept = rollout.labels if subscript[1] == "metadata.labels" else rollout.annotations
+        return kept.get(subscript[2], "")
+    match path:
+        case "metadata.name":
+            return rollout.name
+        case "metadata.namespace":
+            return rollout.namespace
+        case "metadata.labels":
+            return _as_lines(rollout.labels)
+        case "metadata.annotations":
+            return _as_lines(rollout.annotations)
+        case "metadata.uid":
+            uid = json.loads(rollout.document).get("metadata", {}).get("uid", "")
+            return uid if isinstance(uid, str) else ""
+    raise ResolutionError(f"unsupported fieldPath: {path}")
 
 
 def _as_lines(labels: Mapping[str, str]) -> str:
-    return "\n".join(f'{key}="{value}"' for key, value in sorted(labels.items()))
+    return "\n".join(f"{key}={json.dumps(value, ensure_ascii=False)}" for key, value in sorted(labels.items()))
+
+
+def _as_text(value: bool | float | str) -> str:
+    """Return a single value as Go prints it: a number of a million or more with an exponent."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        return value
+    if value == 0 or 1e-4 <= abs(value) < 1e6:
+        return repr(int(value)) if value == int(value) else repr(value)
+    digits, _, power = f"{Decimal(repr(value)):e}".lower().partition("e")
+    whole_digits, _, fraction = digits.partition(".")
+    fraction = fraction.rstrip("0")
+    return f"{whole_digits}{'.' if fraction else ''}{fraction}e{int(power):+03d}"
 
 
 def combine(
@@ -254,6 +283,7 @@ def resolve(spec: AnalysisSpec) -> ResolvedAnalysis:
         retention = _matching(
             [(rule.metric, rule.limit) for rule in spec.measurement_retention], names, "measurementRetention"
         )
+        retention = {name: limit for name, limit in retention.items() if limit > 0}  # 0 is the default, not none
     except ResolutionError as error:
         raise ResolutionError(f"Analysis spec invalid: {error}") from error
     return ResolvedAnalysis(metrics=metrics, dry_run=frozenset(dry_run), retention=FrozenMap(retention))
@@ -270,14 +300,21 @@ def _filled_rules(rules: EvidenceRules | None, values: Mapping[str, str]) -> Evi
 def _matching(rules: Sequence[tuple[str, int]], names: Sequence[str], what: str) -> dict[str, int]:
     matched: dict[str, int] = {}
     for index, (pattern, setting) in enumerate(rules):
-        try:
-            hits = [name for name in names if re.search(pattern, name)]
-        except re.error:
-            hits = []
+        hits = [name for name in names if _matches(pattern, name)]
         if not hits:
             raise ResolutionError(f"{what}[{index}]: Rule didn't match any metric name(s)")
         matched.update(dict.fromkeys(hits, setting))
     return matched
+
+
+def _matches(pattern: str, name: str) -> bool:
+    """Return whether Go's regular expressions find the pattern in a name; what is no pattern matches nothing."""
+    options = re2.Options()
+    options.log_errors = False
+    try:
+        return re2.search(pattern, name, options) is not None
+    except (re2.error, UnicodeEncodeError):
+        return False
 
 
 def placeholders(text: str) -> tuple[str, ...]:
@@ -293,10 +330,10 @@ def fill(metric: MetricTemplate, values: Mapping[str, str]) -> MetricTemplate:
     """
     unresolved: list[str] = []
 
-    def replaced(text: str, quote: Callable[[str], str]) -> str:
+    def replaced(text: str, quoted: Callable[[str], str]) -> str:
         def one(match: re.Match[str]) -> str:
             if match[1].strip() in values:
-                return quote(values[match[1].strip()])
+                return quoted(values[match[1].strip()])
             unresolved.append(match[1])
             return ""
 
@@ -304,7 +341,9 @@ def fill(metric: MetricTemplate, values: Mapping[str, str]) -> MetricTemplate:
 
     filled: MetricTemplate = _map_texts(metric, replaced)
     if unresolved:
-        raise ResolutionError(f"Unable to resolve metric arguments: failed to resolve {{{{{unresolved[-1]}}}}}")
+        raise ResolutionError(
+            f"Unable to resolve metric arguments: failed to resolve {{{{{_escaped(unresolved[-1])}}}}}"
+        )
     return filled
 
 
@@ -328,18 +367,39 @@ def _in_json(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)[1:-1]
 
 
-def reveal(provider: Provider, secrets: Mapping[SecretKeyRef, str]) -> Provider:
-    """Return a provider whose marks are replaced by the secrets; only whoever asks it may call this.
+def _escaped(tag: str) -> str:
+    """Return a tag as Argo's message shows it: it looks for tags in the metric's JSON, as Go writes that."""
+    return re.sub("[<>&]", lambda letter: f"\\u{ord(letter[0]):04x}", _in_json(tag))
+
+
+def reveal(value: Shown, secrets: Mapping[SecretKeyRef, str]) -> Shown:
+    """Return a metric or provider whose marks are replaced by the secrets; only whoever asks it may call this.
 
     Raises:
-        KeyError: a secret that the provider needs is not given.
+        KeyError: a secret that is needed is not given; its argument is the SecretKeyRef.
     """
 
-    def replaced(text: str, quote: Callable[[str], str]) -> str:
-        return _SECRET_MARK.sub(lambda mark: quote(secrets[SecretKeyRef(name=mark[1], key=mark[2])]), text)
+    def replaced(text: str, quoted: Callable[[str], str]) -> str:
+        return _SECRET_MARK.sub(lambda mark: quoted(secrets[SecretKeyRef(name=mark[1], key=mark[2])]), text)
 
-    revealed: Provider = _map_texts(provider, replaced)
+    revealed: Shown = _map_texts(value, replaced)
     return revealed
+
+
+def hide(text: str, secrets: Mapping[SecretKeyRef, str]) -> str:
+    """Return a text that came back from a provider with each secret in it, however it is quoted, as *****.
+
+    A provider's error may repeat the query, the URL or a header that it was sent.
+    """
+    forms = {
+        form
+        for secret in secrets.values()
+        for form in (secret, _in_json(secret), quote(secret, safe=""), quote(secret), quote_plus(secret))
+        if form
+    }
+    for form in sorted(forms, key=len, reverse=True):
+        text = text.replace(form, "*****")
+    return text
 
 
 def without_secrets(text: str) -> str:

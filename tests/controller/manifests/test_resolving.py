@@ -14,6 +14,8 @@ from controller.manifests.values import (
     AnalysisTemplate,
     Argument,
     DurationError,
+    FrozenMap,
+    MeasurementRetention,
     MetricTemplate,
     OtherProvider,
     PrometheusProvider,
@@ -24,6 +26,7 @@ from controller.manifests.values import (
     combine,
     duration_s,
     resolve,
+    rollout_field,
 )
 
 
@@ -78,6 +81,83 @@ def test_a_tag_that_nothing_fills_in_is_the_error_that_argo_shows() -> None:
     assert resolved_error(metric(success_condition="{{args.x}} {{ args.y }}")) == (
         "Unable to resolve metric arguments: failed to resolve {{ args.y }}"
     )
+
+
+def test_of_several_missing_tags_the_last_in_the_order_of_argos_fields_is_told() -> None:
+    # Argo's order: conditions, limits, provider, consecutiveSuccessLimit.
+    provider = PrometheusProvider(query="{{args.query}}")
+    both = metric(provider=provider, success_condition="{{args.condition}}")
+    assert resolved_error(both).endswith("failed to resolve {{args.query}}")
+    assert resolved_error(metric(provider=provider, consecutive_success_limit="{{args.n}}")).endswith("{{args.n}}")
+
+
+def test_a_tag_is_told_as_it_stands_in_the_metrics_json() -> None:
+    # Argo fills arguments in over the JSON that Go writes: quotes escaped, and < > & as code points.
+    assert resolved_error(metric(success_condition='result[0] < 1 && {{ x "<" }}')).endswith(
+        'failed to resolve {{ x \\"\\u003c\\" }}'
+    )
+
+
+# Go's expressions have no look-ahead and no possessive quantifier; what is no pattern matches nothing.
+@pytest.mark.parametrize("rule", ["*", "(?=e)", "(?>err.*)", "err.*+", "(", "Err"])
+def test_a_rule_that_go_does_not_match_is_invalid(rule: str) -> None:
+    assert resolved_error(metric("errors"), dry_run=(rule,)).endswith("dryRun[0]: Rule didn't match any metric name(s)")
+
+
+@pytest.mark.parametrize("rule", ["errors", "err", "^e.*s$", "(?i)ERR", "[[:alpha:]]+", "a|e", ""])
+def test_a_rule_may_match_any_part_of_a_name(rule: str) -> None:
+    spec = combine([AnalysisTemplate(name="t", metrics=(metric("errors"),), dry_run=(rule,))], ())
+    assert resolve(spec).dry_run == {"errors"}
+
+
+def test_a_measurement_retention_of_nought_is_the_default_and_not_none() -> None:
+    rules = (MeasurementRetention(metric="a", limit=3), MeasurementRetention(metric="b", limit=0))
+    template = AnalysisTemplate(name="t", metrics=(metric("a"), metric("b")), measurement_retention=rules)
+    assert dict(resolve(combine([template], ())).retention) == {"a": 3}
+
+
+DOCUMENT = (
+    '{"metadata":{"name":"shop","uid":"u-1"},"spec":{"replicas":3,"paused":false,"progressDeadlineSeconds":1500000,'
+    '"template":{"spec":{"containers":[{"image":"shop:1.2"}]}}}}'
+)
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("metadata.name", "shop"),
+        ("metadata.namespace", "prod"),
+        ("metadata.uid", "u-1"),
+        ("metadata.labels['region']", "eu"),
+        ("metadata.labels['none']", ""),
+        ("metadata.labels", 'a="b\\"c"\nregion="eu"'),
+        ("spec.replicas", "3"),
+        ("spec.paused", "false"),
+        ("spec.progressDeadlineSeconds", "1.5e+06"),  # as Go prints the numbers of JSON
+        ("spec.template.spec.containers[0].image", "shop:1.2"),
+    ],
+)
+def test_a_field_of_the_rollout_is_read_as_argo_reads_it(path: str, value: str) -> None:
+    rollout = Rollout(name="shop", namespace="prod", labels=FrozenMap({"region": "eu", "a": 'b"c'}), document=DOCUMENT)
+    assert rollout_field(rollout, path) == value
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("metadata.generation", "unsupported fieldPath: metadata.generation"),
+        ("metadata.ownerReferences[0]", "unsupported fieldPath: metadata.ownerReferences[0]"),
+        ("spec.nothing", "invalid path spec.nothing in rollout"),
+        ("spec.replicas.x", "invalid path spec.replicas.x in rollout"),
+        ("spec.template", "path spec.template in rollout must terminate in a primitive value"),
+        ("spec.template.spec.containers[1].image", "index 1 out of range"),
+        ("spec.template.spec.containers[a]", "invalid index 'a'"),
+    ],
+)
+def test_a_field_that_is_not_there_is_the_error_that_argo_gives(path: str, message: str) -> None:
+    with pytest.raises(ResolutionError) as caught:
+        rollout_field(Rollout(name="shop", document=DOCUMENT), path)
+    assert str(caught.value) == message
 
 
 def test_an_argument_that_is_never_given_is_the_error_that_argo_shows() -> None:
