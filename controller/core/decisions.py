@@ -271,7 +271,7 @@ def _settle(look: Look, draft: Draft, *, starts_pause: bool = False, kept: Pause
     work_out_conditions(look, draft)
     work_out_phase(look, draft)
     status = draft.freeze(look, look.weights)
-    if bool(status.pauses) != bool(look.status.pauses):
+    if (not status.pauses) != (not look.status.pauses):
         if status.pauses:
             look.event("RolloutPaused", f"Rollout is paused ({status.pauses[0].reason})")
         elif status.aborted_s is None:

@@ -7,8 +7,8 @@ ends as a `RolloutStatus`, or as the stored one itself when nothing differs.
 from __future__ import annotations
 
 from controller.core.look import Conditions, Look
-from controller.core.pauses import PauseState
-from controller.core.status import RolloutStatus, RunReference, Weights
+from controller.core.pauses import NO_PAUSE, PauseState
+from controller.core.status import Phase, RolloutStatus, RunReference, Weights
 
 
 class Draft:
@@ -52,8 +52,8 @@ class Draft:
         self.ready_replicas = ready
         self.available_replicas = available
         self.conditions: Conditions = look.conditions.copy()
-        self.pause = PauseState()
-        self.phase = status.phase
+        self.pause: PauseState = NO_PAUSE
+        self.phase: Phase = status.phase
         self.message = status.message
 
     def keep_all_but_availability(self, status: RolloutStatus) -> None:

@@ -32,6 +32,7 @@ class Look:
     """The working state of one decision."""
 
     __slots__ = (
+        "abort_added",
         "abort_lifted",
         "abort_message",
         "actions",
@@ -59,6 +60,7 @@ class Look:
         "revision",
         "routes",
         "rule",
+        "services",
         "snapshot",
         "stable",
         "status",
@@ -118,6 +120,7 @@ class Look:
 
         # What the decision gathers.
         self.weights: Weights | None = status.weights
+        self.services = snapshot.services
         self.revision = status.revision
         self.restarted_s = status.restarted_s
         self.routes = status.routes
@@ -125,15 +128,16 @@ class Look:
         self.step_run_phase: AnalysisPhase | None = None
         self.counts: tuple[int, int] | None = None  # kept by controller.core.replicas
         self.background_ref: RunReference | None = None
-        self.pause_added = False  # for an inconclusive analysis
+        self.pause_added = 0  # how many analyses were found inconclusive
         self.pause_step_over = False
         self.pauses_cleared = False
         # True when the rollout is aborted as far as this decision has come. Nothing is left to abort once the
         # newest revision is the stable one.
         self.is_aborted = status.abort and not status.is_fully_promoted
         self.abort_lifted = status.abort and not self.is_aborted
+        self.abort_added = False  # by this decision, also where it has lifted an abort
         self.abort_message = ""
-        self.forgotten_deadlines: set[str] = set()
+        self.forgotten_deadlines: tuple[str, ...] = ()
         self.actions: list[Action] = []
         self.look_again_s: float | None = None
         self.decided_by: AnalysisRun | None = None  # the run whose verdict pauses or aborts
@@ -185,8 +189,13 @@ class Look:
             self.look_again_s = at_s
 
     def abort(self, message: str) -> None:
-        """Abort the rollout, unless this decision has lifted an abort already."""
+        """Abort the rollout.
+
+        Where this decision has lifted an abort (a full promotion does), the next status is aborted all the same,
+        but nothing in this decision sees it.
+        """
         self.abort_message = message
+        self.abort_added = True
         self.is_aborted = not self.abort_lifted
 
     def lift_abort(self) -> None:
@@ -202,7 +211,7 @@ class Look:
         """Remove the deadline of a set that is wanted again."""
         if self.deadline_of(replica_set) is not None:
             self.actions.append(SetScaleDownDeadline(pod_hash=replica_set.pod_hash, at_s=None))
-            self.forgotten_deadlines.add(replica_set.pod_hash)
+            self.forgotten_deadlines += (replica_set.pod_hash,)
 
     def scale(self, replica_set: ReplicaSetSeen, replicas: int) -> bool:
         """Ask for so many pods and note the rollout's size beside them; True when the number changes."""
@@ -213,6 +222,7 @@ class Look:
             return False
         self.actions.append(ScaleReplicaSet(pod_hash=replica_set.pod_hash, replicas=replicas, desired_replicas=size))
         if number_changes:
+            self.wake_at(self.now_s)  # one set is scaled at a time, and the next need not wait for this one's pods
             way = "up" if replica_set.wanted < replicas else "down"
             self.event(
                 "ScalingReplicaSet",

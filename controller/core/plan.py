@@ -7,6 +7,7 @@ Everything in `controller.core` that needs a default or a rounding rule of the s
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import dataclass
 
 from controller.manifests.values import (
@@ -37,6 +38,7 @@ class Plan:
     weight_at: tuple[int, ...]  # the weight in force at a step; all traffic after the last
     weight_before: tuple[int, ...]  # the weight of the last setWeight before a step, 0 if there is none
     scale_at: tuple[SetCanaryScale | None, ...]  # the setCanaryScale in force at a step
+    canary_pods_at: tuple[int, ...]  # what a router's weights or the scale in force ask for at a step
     surge: int
     unavailable: int
     scale_down_delay_s: float
@@ -67,6 +69,7 @@ def make_plan(rollout: Rollout) -> Plan:
     routed = canary.traffic_routing is not None and bool(canary.traffic_routing.routers)
     surge, unavailable = _fenceposts(canary, rollout.replicas)
     weight_at, weight_before = _weights(canary.steps, rollout.total_weight)
+    scale_at = _scales(canary.steps) if routed else (None,) * (len(canary.steps) + 1)
     delay = canary.abort_scale_down_delay_s
     return Plan(
         rollout=rollout,
@@ -80,7 +83,10 @@ def make_plan(rollout: Rollout) -> Plan:
         step_texts=tuple(map(describe, canary.steps)),
         weight_at=weight_at,
         weight_before=weight_before,
-        scale_at=_scales(canary.steps) if routed else (None,) * (len(canary.steps) + 1),
+        scale_at=scale_at,
+        canary_pods_at=tuple(
+            canary_pods(rollout, scale, weight) for scale, weight in zip(scale_at, weight_at, strict=True)
+        ),
         surge=surge,
         unavailable=unavailable,
         scale_down_delay_s=_delay_s(canary.scale_down_delay_s, routed=routed),
@@ -89,6 +95,27 @@ def make_plan(rollout: Rollout) -> Plan:
         background_from=canary.analysis.starting_step if canary.analysis is not None else 0,
         strict=rollout.extensions.parity is not Parity.OFF,
     )
+
+
+def pods_for(replicas: int, weight: int, total: int) -> int:
+    """Return the pods that a share of the traffic needs, rounded up."""
+    return math.ceil(weight * replicas / total)
+
+
+def canary_pods(rollout: Rollout, scale: SetCanaryScale | None, weight: int) -> int:
+    """Return the pods of the canary under a router: those of its scale, else those of its weight."""
+    if scale is not None:
+        if scale.replicas is not None:
+            return scale.replicas
+        if scale.weight_percent is not None:
+            weight = scale.weight_percent
+    return at_least(rollout, pods_for(rollout.replicas, weight, rollout.total_weight))
+
+
+def at_least(rollout: Rollout, count: int) -> int:
+    """Return a number of pods under a router, raised to the fewest that a set with pods may have."""
+    least = rollout.strategy.min_pods_per_replica_set
+    return count if count == 0 or least is None else max(count, min(least, rollout.replicas))
 
 
 def describe(step: Step) -> str:

@@ -11,15 +11,10 @@ import math
 from collections.abc import Iterable
 
 from controller.core.look import Look
-from controller.core.plan import Plan
+from controller.core.plan import at_least, canary_pods, pods_for
 from controller.core.snapshot import ReplicaSetSeen
-from controller.core.status import Weights
+from controller.core.status import RolloutStatus, Weights
 from controller.manifests.values import ReplicaProgressThreshold, SetCanaryScale
-
-
-def pods_for(replicas: int, weight: int, total: int) -> int:
-    """Return the pods that a share of the traffic needs, rounded up."""
-    return math.ceil(weight * replicas / total)
 
 
 def threshold_met(threshold: ReplicaProgressThreshold | None, replica_set: ReplicaSetSeen | None, wanted: int) -> bool:
@@ -88,9 +83,12 @@ def desired_weight(look: Look) -> int:
     return 0
 
 
+def _gets_all(status: RolloutStatus) -> bool:
+    return status.promote_full or status.stable_hash == "" or status.current_hash == status.stable_hash
+
+
 def _scale_or_weight(look: Look) -> tuple[int | None, int]:
-    status = look.status
-    if status.promote_full or status.stable_hash == "" or status.current_hash == status.stable_hash:
+    if _gets_all(look.status):
         return None, look.plan.total_weight
     scale = scale_in_force(look)
     if scale is not None:
@@ -101,11 +99,14 @@ def _scale_or_weight(look: Look) -> tuple[int | None, int]:
     return None, desired_weight(look)
 
 
-def _at_least(plan: Plan, count: int) -> int:
-    least = plan.canary.min_pods_per_replica_set
-    if count == 0 or least is None or not plan.routed:
-        return count
-    return max(count, min(least, plan.replicas))
+def _beside_whole_stable(look: Look) -> int:
+    """Return the canary's pods where stable keeps all of its own, whatever the router sends where."""
+    plan, status = look.plan, look.status
+    if _gets_all(status):
+        return plan.replicas
+    if status.abort:
+        return canary_pods(plan.rollout, scale_in_force(look), 0)
+    return plan.replicas if look.index is None else plan.canary_pods_at[look.index]
 
 
 def routed_counts(look: Look, weights: Weights | None) -> tuple[int, int]:
@@ -113,19 +114,19 @@ def routed_counts(look: Look, weights: Weights | None) -> tuple[int, int]:
     if look.counts is not None:
         return look.counts
     plan = look.plan
-    fixed, weight = _scale_or_weight(look)
-    total = plan.total_weight
-    canary = fixed if fixed is not None else _at_least(plan, pods_for(plan.replicas, weight, total))
     if not plan.dynamic:
-        look.counts = (canary, plan.replicas)  # these do not depend on the weights, so the next asker has them
+        look.counts = (_beside_whole_stable(look), plan.replicas)  # for the next asker too
         return look.counts
+    fixed, weight = _scale_or_weight(look)
+    rollout, total = plan.rollout, plan.total_weight
+    canary = fixed if fixed is not None else at_least(rollout, pods_for(plan.replicas, weight, total))
     stable = pods_for(plan.replicas, total - weight, total)
     if weights is not None:
         # Pods follow the higher of the traffic that flows and the traffic that is to flow.
         stable = max(stable, pods_for(plan.replicas, weights.stable, total))
         if look.status.abort:
             canary = max(canary, pods_for(plan.replicas, weights.canary, total))
-    return _at_least(plan, canary), _at_least(plan, stable)
+    return at_least(rollout, canary), at_least(rollout, stable)
 
 
 # ---- without a router
