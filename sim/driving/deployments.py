@@ -15,6 +15,8 @@ from controller.core.status import RolloutStatus
 from controller.manifests.policies import Policy
 from controller.manifests.values import Metric, PodTemplate, PrometheusProvider, Rollout
 from promql.syntax import PromQLSyntaxError, longest_window_s, parse
+from sim.platform.demands import Demands
+from sim.platform.sizing import first_size
 from sim.scenarios import Scenario
 
 DEPLOY_MIN_S = 300.0
@@ -71,6 +73,7 @@ def prepare(policy: Policy, scenario: Scenario) -> Deployment:
         DrivingError: the core refuses the policy, or never comes to rest with it.
     """
     release = replace(policy.rollout, template=policy.rollout.template or _RELEASE, restart_at_s=None)
+    release = replace(release, replicas=first_size(scenario, release.replicas, Demands(scenario).on_path({})))
     before = replace(release, template=_STABLE, paused=False)
     status, ledger, generation = _settled(before, policy)
     deploy_s = scenario.deploy_s

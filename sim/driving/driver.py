@@ -202,8 +202,12 @@ class VirtualDriver:
         return at_s
 
     def _go_on_to(self, at_s: float) -> None:
-        if self.platform.advance(at_s):
+        platform = self.platform
+        if platform.advance(at_s):
             self._noticed_s = min(self._noticed_s, at_s)
+            if platform.size != self._rollout.replicas:
+                self._rollout = self._deployment.sized(self._rollout, platform.size)
+                self._generation += 1
         self.now_s = at_s
 
     def _deploy(self) -> None:

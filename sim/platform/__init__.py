@@ -5,16 +5,14 @@ Both engines stand on it: the flock forks it where runs are told apart, the SimP
 
 from sim.platform.births import Births
 from sim.platform.fates import Fates
-from sim.platform.loads import CurveLoad, ExpectedLoad
+from sim.platform.ground import Ground
 from sim.platform.moments import begins_s, triggers
-from sim.platform.platform import Ground, Platform
+from sim.platform.platform import Platform
 from sim.platform.pods import NEVER, PodLife, Stretch
 
 __all__ = [
     "NEVER",
     "Births",
-    "CurveLoad",
-    "ExpectedLoad",
     "Fates",
     "Ground",
     "Platform",

@@ -1,11 +1,12 @@
 """How lives of pods begin, and what their releases have in store for them: start, readiness, crash, hang, memory.
 
-Everything about a life that no decision can change is worked out when it begins. What depends on the load a pod gets
-(a crash at its n-th request) is `sim.platform.crashes`' business.
+Everything about a life that no decision can change is worked out when it begins. When a pod has had the request that
+kills it depends on its load, which is the platform's business.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 from sim.platform.fates import Fates
@@ -60,6 +61,7 @@ class Births:
             start_s=self._start_s(died.is_release, died.ordinal, incarnation),
             incarnation=incarnation,
             crashes=crashes,
+            born_s=died.born_s,
         )
 
     def _start_s(self, is_release: bool, ordinal: int, incarnation: int) -> float:
@@ -76,6 +78,7 @@ class Births:
         start_s: float,
         incarnation: int = 0,
         crashes: int = 0,
+        born_s: float | None = None,
     ) -> PodLife:
         side = "release" if is_release else "stable"
         life = PodLife(
@@ -84,6 +87,7 @@ class Births:
             is_release=is_release,
             ordinal=ordinal,
             incarnation=incarnation,
+            born_s=created_s if born_s is None else born_s,
             created_s=created_s,
             listens_s=created_s + start_s,
             ready_s=created_s + start_s,
@@ -91,7 +95,7 @@ class Births:
             crashes=crashes,
         )
         release = self.of(life)
-        return life if release is _PLAIN or not _may_fail(release) else self._fated(life, release)
+        return self._fated(life, release) if _may_fail(release) else life
 
     def _share_factor(self, is_release: bool, ordinal: int) -> float:
         sigma = self._router.unevenness
@@ -105,7 +109,24 @@ class Births:
         unready_s = self._unready_s(life, release, ready_s, hangs_s)
         dies_s = NEVER if release.crash_after_s is None else ready_s + release.crash_after_s
         dies_s = max(life.listens_s, min(dies_s, self._out_of_memory_s(life, release)))
-        return replace(life, ready_s=ready_s, hangs_s=hangs_s, unready_s=unready_s, dies_s=dies_s)
+        return replace(
+            life,
+            ready_s=ready_s,
+            hangs_s=hangs_s,
+            unready_s=unready_s,
+            dies_s=dies_s,
+            requests_max=self._requests_max(life, release),
+        )
+
+    def _requests_max(self, life: PodLife, release: Release) -> float:
+        """Return with which request the process dies: a given one, or one that chance has chosen."""
+        most = NEVER if release.crash_at_request is None else float(release.crash_at_request)
+        if release.crash_share > 0.0:
+            luck = self.fates.uniform("crash", int(life.is_release), life.ordinal, life.incarnation)
+            # The first of requests that each kill with probability p; 1 - luck is never 0.
+            chosen = math.log1p(-luck) / math.log1p(-release.crash_share) if release.crash_share < 1.0 else 0.0
+            most = min(most, math.floor(chosen) + 1.0)
+        return most
 
     def _unready_s(self, life: PodLife, release: Release, ready_s: float, hangs_s: float) -> float:
         """Return when users are sent elsewhere: the third failed probe after the first cause to fail."""
@@ -129,9 +150,6 @@ class Births:
         return life.created_s + left / grows * 60.0 if grows > 0 else NEVER
 
 
-_PLAIN = Release()
-
-
 def _may_fail(release: Release) -> bool:
     """Return whether anything about a pod's own life is other than plain."""
     return (
@@ -141,4 +159,6 @@ def _may_fail(release: Release) -> bool:
         or release.hang_after_s is not None
         or release.unready_after_s is not None
         or release.memory_limit_bytes is not None
+        or release.crash_at_request is not None
+        or release.crash_share > 0.0
     )

@@ -22,41 +22,21 @@ from controller.core.actions import (
 )
 from controller.core.driving import PodCounts
 from controller.core.snapshot import PodSeen
-from sim.platform.births import Births
-from sim.platform.moments import triggers
+from sim.platform.autoscaling import METRICS_WINDOW_S, ScalerState, recommended, synced
+from sim.platform.demands import instant_of, requests_of
+from sim.platform.ground import Ground
+from sim.platform.moments import begins_s
 from sim.platform.pods import NEVER, PodLife, Stretch
-from sim.scenarios import Scenario, Trigger
+from sim.platform.sharing import Shares, shared_by
+from sim.platform.sizing import uses
+from sim.scenarios import Trigger
 
-_LIFE, _DEATH, _ROUTE = 0, 1, 2  # kinds of events, in the order in which they happen at one instant
+# Kinds of events, in the order in which they happen at one instant.
+_LIFE, _DEATH, _LAST_REQUEST, _ROUTE, _SYNC = range(5)
+
+_RECENT = 100  # stretches in which the last moments lie: far more than there are
 
 _Route = tuple[float, str, object]  # (holds from, what, value)
-_Shares = tuple[tuple[tuple[int, float], ...], float, float]  # shares, unserved, of the release
-
-
-class Ground:
-    """What all forks of a history share and nothing changes."""
-
-    __slots__ = ("births", "keeps_pods", "min_ready_s", "release_hash", "routed", "scenario", "stable_hash", "triggers")
-
-    def __init__(
-        self,
-        *,
-        scenario: Scenario,
-        births: Births,
-        release_hash: str,
-        stable_hash: str,
-        routed: bool,
-        min_ready_s: float,
-        keeps_pods: bool,
-    ) -> None:
-        self.scenario = scenario
-        self.births = births
-        self.release_hash = release_hash
-        self.stable_hash = stable_hash
-        self.routed = routed  # a router sets weights; otherwise one Service has the pods of all revisions
-        self.min_ready_s = min_ready_s
-        self.keeps_pods = keeps_pods  # counts name the pods one by one: only a restart needs that
-        self.triggers = triggers(scenario)
 
 
 class Platform:
@@ -69,6 +49,7 @@ class Platform:
         release_share_max: the largest share of all traffic that the release had so far.
         release_first_s: when the release was first sent users; inf: never.
         release_until_s: since when it has been sent none any more; inf while it is.
+        size: how many pods the autoscaler wants the rollout to have; what it has without one.
     """
 
     __slots__ = (
@@ -78,11 +59,14 @@ class Platform:
         "_events",
         "_ground",
         "_history",
+        "_last_request_s",
         "_pending",
         "_routed_s",
         "_routes",
+        "_scaler",
         "_selected",
         "_seq",
+        "_served",
         "_shares",
         "_since_s",
         "_standing",
@@ -93,6 +77,7 @@ class Platform:
         "release_first_s",
         "release_share_max",
         "release_until_s",
+        "size",
         "timeline",
     )
 
@@ -114,15 +99,22 @@ class Platform:
         self._pending: list[_Route] = []
         self._routes = 0  # instants at which the router was asked for something, so far
         self._routed_s = (-1.0, 0.0)  # the last of them, and when what was asked holds
+        self._served: dict[int, float] = {}  # by life that a request will kill: expected requests up to this stretch
+        self._last_request_s: dict[int, float] = {}
+        self.size = stable_pods
+        self._scaler = ScalerState()
         self._counts: dict[str, PodCounts] | None = None
         self._changed = False
         self._history = 0
         self._since_s = 0.0
-        self._shares: _Shares = ((), 0.0, 0.0)
+        self._shares: Shares = ((), 0.0, 0.0)
         for ordinal in range(stable_pods):
             self._add(ground.births.standing(ground.stable_hash, ordinal, 0.0))
         self._born[ground.stable_hash] = stable_pods
         self._shares = self._split()
+        self._foresee()
+        if ground.scenario.autoscaler is not None:
+            self._push(ground.sync_phase_s, _SYNC, -1)
 
     # ---- what is
 
@@ -160,7 +152,7 @@ class Platform:
 
     def _seen(self, life: PodLife) -> PodSeen:
         available = life.serves(self.now_s) and life.ready_s + self._ground.min_ready_s <= self.now_s
-        return PodSeen(name=life.name, created_s=life.created_s, available=available)
+        return PodSeen(name=life.name, created_s=life.born_s, available=available)
 
     # ---- time
 
@@ -169,26 +161,24 @@ class Platform:
         events = self._events
         while events:
             at_s, kind, _, index = events[0]
-            if kind == _ROUTE or self.lives[index].ended_s == NEVER:
+            if kind >= _ROUTE:
+                return at_s
+            if self.lives[index].ended_s == NEVER and (
+                kind != _LAST_REQUEST or self._last_request_s.get(index) == at_s
+            ):
                 return at_s
             heapq.heappop(events)
         return NEVER
 
     def advance(self, to_s: float) -> bool:
-        """Go on to an instant; True when pods changed on the way in a manner that a decision sees."""
+        """Go on to an instant; True when something changed on the way that a decision sees: pods, or the size."""
         while True:
             at_s = self.next_s()
             if at_s > to_s:
                 break
             _, kind, _, index = heapq.heappop(self._events)
             self.now_s = at_s
-            if kind == _ROUTE:
-                self._route()
-            else:
-                self._counts = None
-                self._changed = True
-                if kind == _DEATH:
-                    self._die(index)
+            self._happen(kind, index)
             if self.next_s() > at_s:
                 self._reshare()
         if to_s > self.now_s:
@@ -196,16 +186,40 @@ class Platform:
         changed, self._changed = self._changed, False
         return changed
 
+    def _happen(self, kind: int, index: int) -> None:
+        if kind == _ROUTE:
+            self._route()
+        elif kind == _SYNC:
+            self._sync()
+        else:
+            self._counts = None
+            self._changed = True
+            if kind != _LIFE:
+                self._die(index)
+
+    def crash(self, index: int) -> None:
+        """End a process now, by a request that the caller has counted."""
+        if self.lives[index].ended_s == NEVER:
+            self._counts = None
+            self._changed = True
+            self._die(index)
+            self._reshare()
+
     def reached_step(self, step_index: int) -> None:
         """Note the step that the rollout has come to, for windows that begin with one."""
         for trigger in self._ground.triggers:
             if trigger.step_at_least is not None and step_index >= trigger.step_at_least:
-                self.instants.setdefault(trigger, self.now_s + trigger.after_s)
+                self._set_off(trigger)
 
     def _reached_weight(self, percent: float) -> None:
         for trigger in self._ground.triggers:
             if trigger.weight_at_least is not None and percent >= trigger.weight_at_least - 1e-9:
-                self.instants.setdefault(trigger, self.now_s + trigger.after_s)
+                self._set_off(trigger)
+
+    def _set_off(self, trigger: Trigger) -> None:
+        if trigger not in self.instants:
+            self.instants[trigger] = self.now_s + trigger.after_s
+            self._foresee()
 
     # ---- actions
 
@@ -262,6 +276,8 @@ class Platform:
                 self._push(at_s, _LIFE, index)
         if life.dies_s < NEVER:
             self._push(life.dies_s, _DEATH, index)
+        if life.requests_max < NEVER and self._ground.counts_requests:
+            self._served[index] = 0.0
 
     def _push(self, at_s: float, kind: int, index: int) -> None:
         self._seq += 1
@@ -315,10 +331,60 @@ class Platform:
         if shares == self._shares:
             return
         if self.now_s > self._since_s:
+            self._count_requests()
             self.timeline.append(self.current)
             self._history = hash((self._history, self._since_s, self._shares))
         before, self._shares, self._since_s = self._shares[2], shares, self.now_s
         self._note_release(before, shares[2])
+        self._foresee()
+
+    # ---- requests that kill
+
+    def _count_requests(self) -> None:
+        """Add what the stretch that ends now has brought to the processes that a request will kill."""
+        if not self._served:
+            return
+        requests = self._ground.demands.on_path(self.instants).requests(self._since_s, self.now_s)
+        for index, share in self._shares[0]:
+            if index in self._served:
+                self._served[index] += share * requests
+
+    def _foresee(self) -> None:
+        """Work out when each of them will have had its last request, if shares stay as they are."""
+        if not self._served:
+            return
+        self._served = {index: served for index, served in self._served.items() if self.lives[index].ended_s == NEVER}
+        self._last_request_s = {}
+        demand = self._ground.demands.on_path(self.instants)
+        for index, share in self._shares[0]:
+            if index in self._served:
+                left = self.lives[index].requests_max - self._served[index]
+                at_s = max(self.now_s, instant_of(demand, self._since_s, left / share))
+                self._last_request_s[index] = at_s
+                if at_s < NEVER:
+                    self._push(at_s, _LAST_REQUEST, index)
+
+    # ---- the autoscaler
+
+    def _sync(self) -> None:
+        """Let the autoscaler look at the pods' CPU and choose a size."""
+        ground = self._ground
+        rules = ground.scenario.autoscaler
+        assert rules is not None
+        now_s = self.now_s
+        self._push(now_s + rules.sync_s, _SYNC, -1)
+        begins = [(begins_s(gap, self.instants), gap.for_s) for gap in rules.metrics_missing]
+        wanted: int | None = None
+        if not any(from_s <= now_s < from_s + for_s for from_s, for_s in begins):
+            recent = [*self.timeline[-_RECENT:], self.current]
+            requests = requests_of(ground.demands.on_path(self.instants), recent, now_s - METRICS_WINDOW_S, now_s)
+            standing = [(index, self.lives[index]) for indices in self._standing.values() for index in indices]
+            found = uses(ground.scenario, standing, requests, now_s)
+            wanted = recommended(rules, ground.scenario.service.cpu_request, self.size, found)
+        size, self._scaler = synced(rules, self._scaler, self.size, wanted, now_s)
+        if size != self.size:
+            self.size = size
+            self._changed = True
 
     def _note_release(self, before: float, share: float) -> None:
         if share > self.release_share_max:
@@ -332,39 +398,19 @@ class Platform:
         if self._ground.triggers:
             self._reached_weight(100.0 * share)
 
-    def _split(self) -> _Shares:
-        ground = self._ground
-        if not ground.routed:
-            return self._shared_by([(tuple(self._standing), 1.0)])
+    def _split(self) -> Shares:
+        """Return who gets which share of the traffic now."""
+        if not self._ground.routed:
+            return shared_by(self.lives, self._standing, self.now_s, [(tuple(self._standing), 1.0)])
         canary, stable = self._selected["canary"], self._selected["stable"]
         weight = self._weight
         if weight == 0.0 or canary == stable:
-            return self._shared_by([((stable,), 1.0)])
-        if weight == 1.0:
-            return self._shared_by([((canary,), 1.0)])
-        return self._shared_by([((stable,), 1.0 - weight), ((canary,), weight)])
-
-    def _shared_by(self, sides: list[tuple[tuple[str, ...], float]]) -> _Shares:
-        """Return the split of the traffic between pods, given the split between groups of revisions."""
-        now_s, lives = self.now_s, self.lives
-        shares: list[tuple[int, float]] = []
-        unserved = release = 0.0
-        for hashes, part in sides:
-            serving = [
-                index
-                for pod_hash in hashes
-                for index in self._standing.get(pod_hash, ())
-                if lives[index].ready_s <= now_s < lives[index].unready_s
-            ]
-            if not serving:
-                unserved += part
-                continue
-            factors = [lives[index].share_factor for index in serving]
-            whole = sum(factors)
-            shares += [(index, part * factor / whole) for index, factor in zip(serving, factors, strict=True)]
-            # Summed apart and divided once, so that a side of nothing but the release is exactly the side's part.
-            release += part * (sum([lives[index].share_factor for index in serving if lives[index].is_release]) / whole)
-        return tuple(shares), unserved, release
+            sides = [((stable,), 1.0)]
+        elif weight == 1.0:
+            sides = [((canary,), 1.0)]
+        else:
+            sides = [((stable,), 1.0 - weight), ((canary,), weight)]
+        return shared_by(self.lives, self._standing, self.now_s, sides)
 
     # ---- forks
 
@@ -381,6 +427,7 @@ class Platform:
         twin._events = self._events.copy()
         twin._selected = self._selected.copy()
         twin._pending = self._pending.copy()
+        twin._served = self._served.copy()
         return twin
 
     def key(self) -> tuple[object, ...]:
@@ -400,4 +447,7 @@ class Platform:
             tuple(self._pending),
             self._routes,
             tuple(self.instants.items()),
+            self.size,
+            self._scaler,
+            tuple(self._last_request_s.items()),
         )

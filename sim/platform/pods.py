@@ -21,12 +21,14 @@ class PodLife:
     Attributes:
         ordinal: of the pod within its revision, from 0; pods are never numbered again.
         incarnation: 0 for the pod's first process, one more with each restart.
-        created_s: when the pod (or, of a later incarnation, its process) was started.
+        born_s: when the pod was created.
+        created_s: when this process was started: of the first one the same instant.
         listens_s: from when on the process answers scrapes.
         ready_s: when the readiness probe passes; inf: never.
         hangs_s: from when on the process answers nothing any more, scrapes neither.
         unready_s: when the readiness probe has failed often enough for users to be sent elsewhere.
         dies_s: when the process ends by itself, if nothing ends it before: a crash, or out of memory.
+        requests_max: the process also dies with this request, counted from its start; inf: none kills it.
         ended_s: when the process died or the pod was told to end; no user meets it from then on. inf while it lives.
         gone_s: when nothing can be scraped from it any more: at once after a crash, after the drain otherwise.
         crashes: of this pod in a row, each soon after a start: what the wait before the next start doubles by.
@@ -38,12 +40,14 @@ class PodLife:
     is_release: bool
     ordinal: int
     incarnation: int = 0
+    born_s: float
     created_s: float
     listens_s: float
     ready_s: float
     hangs_s: float = NEVER
     unready_s: float = NEVER
     dies_s: float = NEVER
+    requests_max: float = NEVER
     ended_s: float = NEVER
     gone_s: float = NEVER
     share_factor: float = 1.0
