@@ -24,7 +24,7 @@ def reconcile_analysis(look: Look) -> None:
     step_run: AnalysisRun | None = None
     background: AnalysisRun | None = None
     if (
-        status.is_fully_promoted
+        look.is_fully_promoted
         or look.is_aborted
         or status.promote_full
         or status.stable_hash == ""

@@ -46,6 +46,7 @@ class Look:
         "forgotten_deadlines",
         "index",
         "is_aborted",
+        "is_fully_promoted",
         "is_inconclusive",
         "look_again_s",
         "new",
@@ -133,7 +134,8 @@ class Look:
         self.pauses_cleared = False
         # True when the rollout is aborted as far as this decision has come. Nothing is left to abort once the
         # newest revision is the stable one.
-        self.is_aborted = status.abort and not status.is_fully_promoted
+        self.is_fully_promoted = status.is_fully_promoted
+        self.is_aborted = status.abort and not self.is_fully_promoted
         self.abort_lifted = status.abort and not self.is_aborted
         self.abort_added = False  # by this decision, also where it has lifted an abort
         self.abort_message = ""

@@ -139,7 +139,7 @@ def _scale_others(look: Look) -> bool:
         replicas = 0
         if not look.plan.routed:
             replicas = max(0, wanted - can_go)
-        elif not look.plan.dynamic and (look.status.is_fully_promoted or look.deadline_of(replica_set) is not None):
+        elif not look.plan.dynamic and (look.is_fully_promoted or look.deadline_of(replica_set) is not None):
             kept, replicas = _after_delay(look, replica_set, kept, wanted)
         if replicas == wanted:
             continue

@@ -34,13 +34,14 @@ def reconcile_services(look: Look) -> None:
 
 def select(look: Look, role: str, replica_set: ReplicaSetSeen | None, *, check: bool) -> None:
     """Point the Service of a role at a revision, if that revision can serve."""
-    canary = look.plan.canary
-    service = canary.stable_service if role == STABLE else canary.canary_service
-    if replica_set is None or service == "":
+    if replica_set is None:
         return
-    services = look.snapshot.services
-    selected = services.stable_hash if role == STABLE else services.canary_hash
-    if selected == replica_set.pod_hash:
+    canary, services = look.plan.canary, look.snapshot.services
+    if role == STABLE:
+        service, selected = canary.stable_service, services.stable_hash
+    else:
+        service, selected = canary.canary_service, services.canary_hash
+    if selected == replica_set.pod_hash or service == "":
         return
     if check:
         if selected is None and not 0 < replica_set.wanted <= replica_set.available:
@@ -61,7 +62,7 @@ def rolling_back_dynamically(look: Look) -> str | None:
     Only with dynamicStableScale: the spec went back to stable in mid-rollout, and stable is not whole yet.
     """
     status = look.status
-    if not status.is_fully_promoted or not look.plan.dynamic or status.weights is None or look.new is None:
+    if not look.plan.dynamic or not look.is_fully_promoted or status.weights is None or look.new is None:
         return None
     if status.weights.canary_hash == look.new.pod_hash or look.new.available >= look.plan.replicas:
         return None

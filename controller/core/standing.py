@@ -61,8 +61,8 @@ def pause_conditions(look: Look) -> Conditions | None:
     paused_now = paused is not None and paused.status is _TRUE
     is_paused = bool(status.pauses) or look.plan.rollout.paused
     retried = reason == ABORTED and not status.abort
-    if is_paused == paused_now and not retried and (is_paused == (reason == PAUSED) or _completed(status)):
-        return None
+    if is_paused == paused_now == (reason == PAUSED) and not retried:
+        return None  # most decisions
     changes: list[tuple[ConditionKind, Truth, str, str]] = []
     if is_paused != (reason == PAUSED) and reason != ABORTED and not _completed(status):
         if is_paused:

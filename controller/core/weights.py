@@ -45,7 +45,7 @@ def reconcile_weights(look: Look) -> None:
 def _weight(look: Look) -> int:
     """Return the canary's weight by the state that the rollout is in; the first that applies wins."""
     plan, status, new = look.plan, look.status, look.new
-    if status.is_fully_promoted:
+    if look.is_fully_promoted:
         _remove_routes(look)
         return 0
     if look.is_aborted:
@@ -156,8 +156,7 @@ def _ask_router(look: Look, weight: int, canary_hash: str, stable_hash: str) -> 
 def _verified(look: Look, weight: int) -> bool | None:
     """Return whether the router has confirmed the weight; None where nobody waits for its word."""
     acknowledged = look.snapshot.acknowledged_weight
-    status = look.status
-    if acknowledged is None or status.stable_hash == "" or status.is_fully_promoted:
+    if acknowledged is None or look.status.stable_hash == "" or look.is_fully_promoted:
         return None
     at_weight_step = look.step is not None and look.step.set_weight is not None
     at_end = look.step is None and weight == look.plan.total_weight
@@ -171,7 +170,7 @@ def put_abort_first(look: Look) -> None:
     reasons. The weight does not wait for either: it is asked for now, and noted by the next decision.
     """
     plan, weights = look.plan, look.status.weights
-    if not plan.routed or not look.is_aborted or look.status.is_fully_promoted or weights is None:
+    if not look.is_aborted or not plan.routed or look.is_fully_promoted or weights is None:
         return
     if look.weights is not None and look.weights.canary < weights.canary:
         # False sorts first, and the order among equals stays: weights, then the canary Service, then the rest.
