@@ -60,6 +60,8 @@ def metadata(
     for family in families:
         if metric and family.name != metric:
             continue
+        if family.kind == "unknown" and not family.help and not family.unit:
+            continue  # nothing was said of it
         entries = found.setdefault(family.name, [])
         entry = {"type": family.kind, "help": family.help, "unit": family.unit}
         if entry not in entries and (limit_per_metric is None or len(entries) < limit_per_metric):

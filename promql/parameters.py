@@ -10,16 +10,23 @@ import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from promql.storage.selecting import matching
+from promql.engine.numbers import go_float
 from promql.syntax import PromQLSyntaxError, parse
+from promql.syntax.errors import EMPTY_QUERY, EMPTY_SELECTOR
 from promql.syntax.tree import Matcher, VectorSelector
 
 _DURATION = re.compile(r"(?:(\d+)y)?(?:(\d+)w)?(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?(?:(\d+)ms)?", re.ASCII)
+_WHOLE = re.compile(r"[+-]?\d+", re.ASCII)
 _UNITS_S = (31_536_000.0, 604_800.0, 86_400.0, 3600.0, 60.0, 1.0, 0.001)
-_RFC3339 = re.compile(r"(\d{4}-\d\d-\d\d)[Tt](\d\d:\d\d:\d\d)(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
-_FLOAT = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
+_RFC3339 = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(?:[.,](\d+))?(Z|[+-]\d\d:\d\d)", re.ASCII)
 _TIME_MAX_S = 9.2e15
 """Times beyond what milliseconds in 64 bits hold are no times."""
+_ENDS_OF_TIME_S = {
+    "-292273086-05-16T16:47:06Z": -9_223_309_901_257_974.0,
+    "292277025-08-18T07:12:54.999999999Z": 9_223_309_901_257_974.0,
+}
+"""With these two clients say that they want all there is; no other year of more than four digits is read."""
+_DURATION_MAX_S = 9_223_372_036.854775807
 
 
 class BadParameter(ValueError):
@@ -28,6 +35,7 @@ class BadParameter(ValueError):
     def __init__(self, name: str, reason: str) -> None:
         super().__init__(f'invalid parameter "{name}": {reason}')
         self.name = name
+        self.reason = reason
 
 
 def _quoted(text: str) -> str:
@@ -40,20 +48,21 @@ def time_s(name: str, text: str) -> float:
     Raises:
         BadParameter: it is neither.
     """
-    if _FLOAT.fullmatch(text):
-        seconds = float(text)
+    if text in _ENDS_OF_TIME_S:
+        return _ENDS_OF_TIME_S[text]
+    seconds = go_float(text)
+    if seconds is not None:
         if math.isfinite(seconds) and abs(seconds) < _TIME_MAX_S:
             whole = math.trunc(seconds)
             return whole + _rounded_ms(seconds - whole) / 1000
     elif (parts := _RFC3339.fullmatch(text)) is not None:
         date, clock, fraction, zone = parts.groups()
-        offset = "+00:00" if zone in "Zz" else zone
         try:
-            instant = datetime.fromisoformat(f"{date}T{clock}{offset}").astimezone(UTC)
+            instant = datetime.fromisoformat(f"{date}T{clock}{'+00:00' if zone == 'Z' else zone}").astimezone(UTC)
         except (ValueError, OverflowError):
             pass
         else:
-            return instant.timestamp() + int(f"{fraction or '.'}000"[1:4]) / 1000  # the rest is cut off
+            return instant.timestamp() + int(f"{fraction or ''}000"[:3]) / 1000  # the rest is cut off
     raise BadParameter(name, f"cannot parse {_quoted(text)} to a valid timestamp")
 
 
@@ -64,9 +73,9 @@ def _rounded_ms(fraction_s: float) -> int:
 
 def duration_s(name: str, text: str) -> float:
     """Return the seconds of a number or of a duration such as `1h30m`."""
-    if _FLOAT.fullmatch(text):
-        seconds = float(text)
-        if abs(seconds) <= 9_223_372_036:
+    seconds = go_float(text)
+    if seconds is not None:
+        if -_DURATION_MAX_S <= seconds < _DURATION_MAX_S:
             return seconds
         raise BadParameter(name, f"cannot parse {_quoted(text)} to a valid duration. It overflows int64")
     parts = _DURATION.fullmatch(text)
@@ -75,32 +84,48 @@ def duration_s(name: str, text: str) -> float:
     return sum(float(number) * unit_s for number, unit_s in zip(parts.groups(), _UNITS_S, strict=True) if number)
 
 
+def whole(text: str) -> int | None:
+    """Return a whole number of 64 bits, None if the text is none."""
+    found = int(text) if _WHOLE.fullmatch(text) and len(text) < 30 else None
+    return found if found is not None and -(2**63) <= found < 2**63 else None
+
+
 def limit(text: str) -> int | None:
     """Return how many results are wanted at most; None for all."""
     if not text:
         return None
-    try:
-        found = int(text) if re.fullmatch(r"[+-]?\d{1,18}", text, re.ASCII) else None
-    except ValueError:
-        found = None
+    found = whole(text)
     if found is None:
-        raise BadParameter("limit", f"strconv.Atoi: parsing {_quoted(text)}: invalid syntax")
+        reason = "value out of range" if _WHOLE.fullmatch(text) else "invalid syntax"
+        raise BadParameter("limit", f"strconv.Atoi: parsing {_quoted(text)}: {reason}")
     if found < 0:
         raise BadParameter("limit", "limit must be non-negative")
     return found or None
 
 
-def selectors(texts: Sequence[str], *, name: str = "match[]") -> list[tuple[Matcher, ...]]:
-    """Return the matchers of each selector; every selector must ask for something."""
+def selectors(texts: Sequence[str]) -> list[tuple[Matcher, ...]]:
+    """Return the matchers of each selector; every selector must ask for something.
+
+    Raises:
+        ValueError: one is no selector; the text says why.
+    """
     found = []
     for text in texts:
         try:
             selector = parse(text)
         except PromQLSyntaxError as error:
-            raise BadParameter(name, f"{error.line}:{error.column}: parse error: {error.message}") from None
+            if error.message == EMPTY_SELECTOR:
+                raise ValueError("match[] must contain at least one non-empty matcher") from None
+            raise ValueError(reason_of(error)) from None
         if not isinstance(selector, VectorSelector) or selector.offset_s or selector.at is not None:
-            raise BadParameter(name, f"{_quoted(text)} is no series selector")
-        if all(matching([matcher])(()) for matcher in selector.matchers):
-            raise BadParameter(name, "match[] must contain at least one non-empty matcher")
+            raise ValueError(f"1:1: parse error: {_quoted(text)} is no series selector")
         found.append(selector.matchers)
     return found
+
+
+def reason_of(error: PromQLSyntaxError) -> str:
+    """Return a query's error as the API words it; its columns count bytes."""
+    if error.message == EMPTY_QUERY:
+        return "unknown position: parse error: no expression found in input"
+    line = error.text[: error.position].rpartition("\n")[2]
+    return f"{error.line}:{len(line.encode(errors='replace')) + 1}: parse error: {error.message}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import parse_qs
 
@@ -22,9 +22,13 @@ class BadRequest(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Parameters:
-    """Parameters by name, the body's before those of the query string."""
+    """Parameters by name, the body's before those of the query string.
+
+    `is_gone` tells whether the client has hung up, so that nobody waits for the answer any more.
+    """
 
     fields: Mapping[str, Sequence[str]]
+    is_gone: Callable[[], bool] = lambda: False
 
     def first(self, name: str) -> str:
         """Return the first value, '' if there is none."""

@@ -79,12 +79,7 @@ def evaluate_range(
         PromQLError: there is no answer in any run, or the range is no range.
     """
     expr, kind = _parsed(query)
-    if kind not in (ValueType.VECTOR, ValueType.SCALAR):
-        found = "range vector" if kind is ValueType.MATRIX else "string"
-        raise PromQLError(
-            ErrorKind.BAD_DATA,
-            f'invalid expression type "{found}" for range query, must be Scalar or instant Vector',
-        )
+    refuse_for_ranges(kind)
     start_ms, end_ms, step_ms = _milliseconds(start_s), _milliseconds(end_s), round(step_s * 1000)
     if step_ms <= 0:
         raise PromQLError(
@@ -106,6 +101,16 @@ def evaluate_range(
             return _range_result(evaluate_node(expr, steps_ms, evaluation), steps_ms, evaluation)
 
     return _with_room(answer)
+
+
+def refuse_for_ranges(kind: ValueType) -> None:
+    """Raise what a range query raises if it asks for something that has no value at each step."""
+    if kind not in (ValueType.VECTOR, ValueType.SCALAR):
+        found = "range vector" if kind is ValueType.MATRIX else "string"
+        raise PromQLError(
+            ErrorKind.BAD_DATA,
+            f'invalid expression type "{found}" for range query, must be Scalar or instant Vector',
+        )
 
 
 def _with_room(answer: Callable[[], T]) -> T:
@@ -247,4 +252,5 @@ __all__ = [
     "Settings",
     "evaluate",
     "evaluate_range",
+    "refuse_for_ranges",
 ]

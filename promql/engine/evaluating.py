@@ -149,13 +149,7 @@ def _call(node: Call, steps_ms: Times, evaluation: Evaluation) -> Value:
         return _unnamed(replace(vector, values=ELEMENTWISE[name](vector.values)), evaluation)
     if name in DATES:
         return _date_call(node, steps_ms, evaluation)
-    special = _SPECIAL.get(name)
-    if special is None:
-        raise PromQLError(
-            ErrorKind.EXECUTION,
-            f"{name}() at {evaluation.place(node)} works on native histograms; only classic ones are held here",
-        )
-    return special(node, steps_ms, evaluation)
+    return _SPECIAL[name](node, steps_ms, evaluation)
 
 
 def _range_call(node: Call, steps_ms: Times, evaluation: Evaluation) -> Vector:
@@ -370,6 +364,12 @@ def _histogram_quantile(node: Call, steps_ms: Times, evaluation: Evaluation) -> 
     return histogram_quantile(q, vector, (node.args[0], node.args[1]), steps_ms, evaluation)
 
 
+def _of_native_histograms(node: Call, steps_ms: Times, evaluation: Evaluation) -> Vector:
+    """Return nothing: these functions pass over plain numbers, and no store here holds a native histogram."""
+    _vector(node.args[0], steps_ms, evaluation)
+    return empty(len(steps_ms))
+
+
 def _histogram_fraction(node: Call, steps_ms: Times, evaluation: Evaluation) -> Vector:
     lower, upper = (_scalar(arg, steps_ms, evaluation) for arg in node.args[:2])
     return histogram_fraction(lower, upper, _vector(node.args[2], steps_ms, evaluation), node.args[2], evaluation)
@@ -381,6 +381,10 @@ _SPECIAL: dict[str, Callable[[Call, Times, Evaluation], Value]] = {
     "clamp": _clamp,
     "clamp_max": _clamp,
     "clamp_min": _clamp,
+    **dict.fromkeys(
+        ("histogram_avg", "histogram_count", "histogram_stddev", "histogram_stdvar", "histogram_sum"),
+        _of_native_histograms,
+    ),
     "histogram_fraction": _histogram_fraction,
     "histogram_quantile": _histogram_quantile,
     "label_join": _label_join,

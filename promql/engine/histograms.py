@@ -6,13 +6,12 @@ Buckets are walked from the lowest bound up; runs and steps in which a bucket is
 from __future__ import annotations
 
 import math
-import re
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from promql.engine.numbers import short_text
+from promql.engine.numbers import go_float, short_text
 from promql.engine.quantiles import warn_of_quantiles
 from promql.engine.values import Evaluation, Vector, all_true, anywhere, empty, is_complete, merged, wide, widen
 from promql.storage.blocks import Bools, Floats, Times
@@ -24,11 +23,6 @@ _BUCKET = "le"
 _TOLERANCE = 1e-12
 _SMALLEST_NORMAL = 2.2250738585072014e-308
 _LARGEST = float(np.finfo(np.float64).max)
-_DIGITS = r"[0-9]+(?:_[0-9]+)*"
-_FLOAT = re.compile(
-    rf"[+-]?(?:inf(?:inity)?|(?:{_DIGITS}\.?(?:{_DIGITS})?|\.{_DIGITS})(?:e[+-]?{_DIGITS})?)|nan", re.IGNORECASE
-)
-_HEX_FLOAT = re.compile(r"[+-]?0x(?:[0-9a-f]+\.?[0-9a-f]*|\.[0-9a-f]+)p[+-]?[0-9]+", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,20 +50,13 @@ class _Layout:
     unreadable: list[tuple[int, str]]
 
 
-def _bound(text: str) -> float | None:
-    """Return the number that the text is, as Go reads numbers."""
-    if _HEX_FLOAT.fullmatch(text):
-        return float.fromhex(text)
-    return float(text) if _FLOAT.fullmatch(text) else None
-
-
 def _layout_of(labels: LabelSets) -> _Layout:
     """Group buckets by their other labels, and the histograms by their bounds."""
     members: dict[Labels, list[tuple[float, int]]] = {}
     unreadable = []
     for index, each in enumerate(labels):
         text = value_of(each, _BUCKET)
-        bound = _bound(text)
+        bound = go_float(text)
         if bound is None:
             unreadable.append((index, text))
         else:

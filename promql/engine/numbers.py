@@ -7,11 +7,18 @@ computed beside it. Numbers are written as Go writes them.
 from __future__ import annotations
 
 import math
+import re
 from decimal import Decimal
 
 import numpy as np
 
 from promql.storage.blocks import Bools, Floats
+
+_DIGITS = r"[0-9]+(?:_[0-9]+)*"
+_FLOAT = re.compile(
+    rf"[+-]?(?:inf(?:inity)?|(?:{_DIGITS}\.?(?:{_DIGITS})?|\.{_DIGITS})(?:e[+-]?{_DIGITS})?)|nan", re.IGNORECASE
+)
+_HEX_FLOAT = re.compile(r"[+-]?0x(?:[0-9a-f]+\.?[0-9a-f]*|\.[0-9a-f]+)p[+-]?[0-9]+", re.IGNORECASE)
 
 
 def neumaier(value: Floats, total: Floats, lost: Floats) -> tuple[Floats, Floats]:
@@ -117,6 +124,15 @@ def api_text(value: float) -> str:
     size = abs(value)
     if value == 0 or not math.isfinite(value) or 1e-6 <= size < 1e21:
         return plain_text(value)
+    return _with_exponent(value)
+
+
+def value_text(value: float) -> str:
+    """Write a number as Go's %v does: with an exponent below 1e-4 and from 1e21."""
+    return _with_exponent(value) if 0 < abs(value) < 1e-4 else api_text(value)
+
+
+def _with_exponent(value: float) -> str:
     digits, _, exponent = f"{Decimal(repr(value)):e}".partition("e")
     digits = digits.rstrip("0").rstrip(".") if "." in digits else digits
     return f"{digits}e{exponent[0]}{int(exponent[1:]):02d}"
@@ -128,7 +144,18 @@ def short_text(value: float) -> str:
         return plain_text(value)
     exponent = 0 if value == 0 else math.floor(math.log10(abs(value)))
     if exponent < -4 or exponent >= 6:
-        digits, _, power = f"{Decimal(repr(value)):e}".partition("e")
-        digits = digits.rstrip("0").rstrip(".") if "." in digits else digits
-        return f"{digits}e{power[0]}{int(power[1:]):02d}"
+        return _with_exponent(value)
     return plain_text(value)
+
+
+def go_float(text: str) -> float | None:
+    """Return the number that the text is, as Go reads numbers; None if it is none."""
+    if _HEX_FLOAT.fullmatch(text):
+        try:
+            return float.fromhex(text)
+        except OverflowError:
+            return None
+    if not _FLOAT.fullmatch(text):
+        return None
+    number = float(text)
+    return None if math.isinf(number) and "n" not in text.lower() else number  # 1e999 is too large, inf is inf

@@ -30,6 +30,7 @@ from promql.storage.label_sets import LabelSets
 from promql.storage.labels import (
     METRIC_NAME,
     Labels,
+    braced,
     labels_text,
     only,
     unnamed,
@@ -211,7 +212,7 @@ def _refuse_duplicates(
             both = seen & one.present[index] & some
             if both.any():
                 earlier = next(i for i in indices[:place] if (one.present[i] & one.present[index] & some).any())
-                names = sorted((labels_text(one.labels[earlier]), labels_text(one.labels[index])))
+                names = sorted((braced(one.labels[earlier]), braced(one.labels[index])))
                 evaluation.fail(
                     both,
                     f"found duplicate series for the match group {labels_text(key)} on the {side} hand-side of the "

@@ -128,7 +128,7 @@ class Evaluation:
         self.warnings[f"PromQL warning: {message}"] = self.place(node)
 
     def place(self, node: Expr) -> str:
-        """Return line and column of a node, counted from 1; of one in parentheses, those of what is inside."""
+        """Return line and column of a node, in bytes from 1; of one in parentheses, those of what is inside."""
         while isinstance(node, Paren):
             node = node.expr
         if isinstance(node, Subquery):
@@ -136,7 +136,8 @@ class Evaluation:
         # A tree that was built by hand has no text of its own, and no places in it.
         text = self.query if isinstance(self.query, str) else to_text(self.query)
         before = text[: node.span.start]
-        return f"{before.count(chr(10)) + 1}:{node.span.start - before.rfind(chr(10))}"
+        column = len(before.rpartition("\n")[2].encode(errors="replace")) + 1
+        return f"{before.count(chr(10)) + 1}:{column}"
 
 
 _NONE = LabelSets()

@@ -61,6 +61,11 @@ def labels_text(labels: Labels) -> str:
     return f"{name}{{{inside}}}" if inside or not name else name
 
 
+def braced(labels: Labels) -> str:
+    """Return all labels in braces, the name among them, as some messages print them: `{__name__="name", a="b"}`."""
+    return "{" + ", ".join(f"{name}={_quoted(value)}" for name, value in labels) + "}"
+
+
 def _quoted(value: str) -> str:
     escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
     return f'"{escaped}"'

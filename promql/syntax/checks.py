@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from promql.syntax.errors import PromQLSyntaxError
+from promql.syntax.errors import EMPTY_SELECTOR, PromQLSyntaxError
 from promql.syntax.functions import EXPERIMENTAL_FUNCTIONS, FUNCTIONS, Signature, ValueType
 from promql.syntax.regexes import RegexError, compile_regex, full_match
 from promql.syntax.tree import (
@@ -93,7 +93,7 @@ class _Checker:
                     raise self.error(matcher.span, f"bad regular expression: {error}") from None
             empty = empty and matches_empty(matcher)
         if empty:
-            raise self.error(node.span, "a selector needs at least one matcher that does not match the empty string")
+            raise self.error(node.span, EMPTY_SELECTOR)
         return ValueType.VECTOR
 
     def call(self, node: Call, types: tuple[ValueType, ...]) -> ValueType:

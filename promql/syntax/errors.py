@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+EMPTY_QUERY = "the query is empty"
+EMPTY_SELECTOR = "a selector needs at least one matcher that does not match the empty string"
+"""Two messages for which the HTTP API has words of its own."""
+
 _LINE_SHOWN_MAX = 110
 _AROUND_PLACE = 70
 

@@ -80,7 +80,7 @@ FUNCTIONS: dict[str, Signature] = {signature.name: signature for signature in _S
 """Every function that Prometheus 3 has without a feature flag, by name."""
 
 _UNDER_A_FLAG = """
-double_exponential_smoothing end histogram_quantiles info mad_over_time max_of min_of range sort_by_label
+double_exponential_smoothing end histogram_quantiles info integral mad_over_time max_of min_of range sort_by_label
 sort_by_label_desc start start_timestamp step ts_of_first_over_time ts_of_last_over_time ts_of_max_over_time
 ts_of_min_over_time
 """

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from promql.syntax.checks import check
-from promql.syntax.errors import PromQLSyntaxError
+from promql.syntax.errors import EMPTY_QUERY, PromQLSyntaxError
 from promql.syntax.pieces import TokenReader, span_of
 from promql.syntax.tokens import Kind, Token
 from promql.syntax.tree import (
@@ -96,7 +96,7 @@ class _Parser(TokenReader):
 
     def read(self) -> Expr:
         if self.at_end():
-            raise self.error_at(self.token, "the query is empty")
+            raise self.error_at(self.token, EMPTY_QUERY)
         while True:
             self.read_operand()
             self.read_postfixes()

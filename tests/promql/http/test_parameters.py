@@ -16,6 +16,10 @@ from promql.parameters import BadParameter, duration_s, limit, time_s
         ("1.0006", 1.001),
         ("-1.0006", -1.001),
         ("1970-01-01T00:00:01.5Z", 1.5),
+        ("1970-01-01T00:00:01,25Z", 1.25),
+        ("1970-01-01T01:00:01.1239+01:00", 1.123),
+        ("1_000", 1000.0),
+        ("0x1p4", 16.0),
     ],
 )
 def test_a_time_is_a_number_or_rfc_3339(text, seconds):
@@ -23,7 +27,8 @@ def test_a_time_is_a_number_or_rfc_3339(text, seconds):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "now", "1970-01-01", "NaN", "inf", "1_0", " 1", "1970-13-01T00:00:00Z", "1e300", "٣"]
+    "text",
+    ["", "now", "1970-01-01", "NaN", "inf", "1__0", " 1", "1970-13-01T00:00:00Z", "1970-01-01t00:00:00z", "1e300", "٣"],
 )
 def test_anything_else_is_no_time(text):
     with pytest.raises(BadParameter, match='invalid parameter "time": cannot parse'):
