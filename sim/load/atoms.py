@@ -26,6 +26,8 @@ class Atoms:
     Attributes:
         steady: (atoms,) the chances where nothing changes with time.
         is_steady: whether nothing ever does.
+        fails_by_count: whether certain requests fail by their number.
+        is_plain: steady and not by number: expected requests are the rate's integral times `steady`.
     """
 
     def __init__(self, scenario: Scenario, happenings: Happenings, plan: MetricsPlan, *, is_release: bool) -> None:
@@ -35,82 +37,89 @@ class Atoms:
         self.is_plain = self.is_steady and not self.fails_by_count
         space = plan.space
         self._edges_s = np.array(space.edges_s)
-        self._ends = [ending.end for ending in space.endings]
-        self._statuses = [ending.status for ending in space.endings]
+        self._endings = space.endings
         reached = [reaches(self.side.release, kind) for kind in space.kinds]
         self._reached = _into_atoms(plan, [kind.share * met for kind, met in zip(space.kinds, reached, strict=True)])
         self._others = _into_atoms(
             plan, [kind.share * (not met) for kind, met in zip(space.kinds, reached, strict=True)]
         )
         self._known: dict[bytes, Floats] = {}
-        self.steady = self.shares(self.side.conditions(_NOBODY, np.zeros(1), np.zeros(1)))[0]
+        self.steady = self.shares(self.side.conditions(NOBODY, np.zeros(1), np.zeros(1)))[0]
 
     def shares(self, conditions: Conditions) -> Floats:
         """Return (pieces, atoms) the probability of each atom in each piece."""
-        table, back = np.unique(conditions.stacked(), axis=0, return_inverse=True)
+        table, back = np.unique(conditions.table(), axis=0, return_inverse=True)
         key = table.tobytes()
         found = self._known.get(key)
         if found is None:
-            found = self._worked_out(*table.T)
+            found = self._worked_out(Conditions.of_table(table))
             if len(self._known) < _KNOWN_MAX:
                 self._known[key] = found
         return np.asarray(found[back.ravel()])
 
-    def _worked_out(
-        self,
-        fault: Floats,
-        faulty_errors: Floats,
-        wrong: Floats,
-        errors: Floats,
-        slowness: Floats,
-        leaked_s: Floats,
-        unanswered: Floats,
-    ) -> Floats:
-        nothing = np.zeros_like(fault)
+    def _worked_out(self, met: Conditions) -> Floats:
+        nothing = np.zeros_like(met.fault)
         latency = self.side.release.latency
         faulty = self._cells(
-            self._endings(faulty_errors, wrong, errors, unanswered),
-            bin_shares(latency, self._edges_s, is_faulty=True, slowness=slowness, leaked_s=leaked_s),
+            self._ends(met, met.faulty_errors, met.wrong),
+            bin_shares(latency, self._edges_s, is_faulty=True, slowness=met.slowness, leaked_s=met.leaked_s),
         )
         plain = self._cells(
-            self._endings(nothing, nothing, errors, unanswered),
-            bin_shares(latency, self._edges_s, is_faulty=False, slowness=slowness, leaked_s=nothing),
+            self._ends(met, nothing, nothing),
+            bin_shares(latency, self._edges_s, is_faulty=False, slowness=met.slowness, leaked_s=nothing),
         )
-        met = fault[:, None] * faulty + (1 - fault)[:, None] * plain
-        return np.asarray(met @ self._reached + plain @ self._others)
+        mixed = met.fault[:, None] * faulty + (1 - met.fault)[:, None] * plain
+        return np.asarray(mixed @ self._reached + plain @ self._others)
 
-    def _endings(self, faulty: Floats, wrong: Floats, errors: Floats, unanswered: Floats) -> Floats:
-        """Return (pieces, endings) how requests end: the fault speaks first, then what fails anyway."""
-        answered = 1 - unanswered
-        by_end = {
-            End.UNANSWERED: unanswered,
-            End.FAULTY: answered * faulty,
-            End.FAILED: answered * (1 - faulty) * errors,
-            End.WRONG: answered * (1 - faulty) * (1 - errors) * wrong,
-            End.OK: answered * (1 - faulty) * (1 - errors) * (1 - wrong),
-            End.REJECTED: np.zeros_like(faulty),
-        }
-        found = np.zeros((len(faulty), len(self._ends)))
-        for end, share in by_end.items():
-            found[:, self._place(end)] += share
+    def _ends(self, met: Conditions, faulty: Floats, wrong: Floats) -> Floats:
+        """Return (pieces, endings) how requests end: the proxy first, then a pod that hangs, then the fault, then what
+        fails anyway; of what is left, the proxy may hold some back."""
+        arrives = 1 - met.intercepted
+        answered = arrives * (1 - met.unanswered)
+        sound = answered * (1 - faulty)
+        fine = sound * (1 - met.errors)
+        good = fine * (1 - wrong)
+        found = np.zeros((len(faulty), len(self._endings)))
+        for place, ending in enumerate(self._endings):
+            match ending.end:
+                case End.INTERCEPTED:
+                    found[:, place] = met.intercepted
+                case End.UNANSWERED:
+                    found[:, place] = arrives * met.unanswered
+                case End.FAILED:
+                    found[:, place] = sound * met.errors
+                case End.WRONG:
+                    found[:, place] = fine * wrong
+                case End.OK:
+                    found[:, place] = good * (1 - met.held.sum(axis=1))
+                case End.HELD:
+                    found[:, place] = good * met.held[:, self.side.delays_s.index(ending.held_s)]
+                case End.FAULTY | End.REJECTED:
+                    pass  # below, and where queues are
+        found[:, self._faulty_place()] += answered * faulty
         return found
 
-    def _place(self, end: End) -> int:
-        """Return where requests of an end are counted; a fault that answers 500 is counted with other failures."""
-        if end is End.FAULTY:
-            status = self.side.release.error_status
-            places = [
-                place
-                for place, (own, answer) in enumerate(zip(self._ends, self._statuses, strict=True))
-                if own in (End.FAILED, End.FAULTY) and answer == status
-            ]
-            return places[0]
-        return self._ends.index(end) if end in self._ends else 0
+    def _faulty_place(self) -> int:
+        """Return where failures by the fault are counted: with other failures if they are answered alike."""
+        status = self.side.release.error_status
+        return next(
+            place
+            for place, ending in enumerate(self._endings)
+            if ending.end in (End.FAILED, End.FAULTY) and ending.status == status
+        )
 
-    def _cells(self, endings: Floats, bins: Floats) -> Floats:
-        """Return (pieces, endings × bins) the share of each cell; how a request ends and how long it takes are
-        independent once it is known whether it meets the fault."""
-        return np.asarray(endings[:, :, None] * bins[:, None, :]).reshape(len(endings), -1)
+    def _cells(self, ends: Floats, bins: Floats) -> Floats:
+        """Return (pieces, endings × bins) the share of each cell.
+
+        Once it is known whether a request meets the fault, how it ends and how long it takes are independent. What no
+        pod answers has no latency; it stands in the last bin, as a proxy that waits for it would have it.
+        """
+        cells = np.asarray(ends[:, :, None] * bins[:, None, :])
+        for place, ending in enumerate(self._endings):
+            if ending.end in (End.UNANSWERED, End.INTERCEPTED, End.REJECTED):
+                cells[:, place] = 0.0
+                cells[:, place, -1 if ending.end is End.UNANSWERED else 0] = ends[:, place]
+        return cells.reshape(len(ends), -1)
 
     def by_count(self, before: Floats, until: Floats) -> Floats:
         """Return (spans, atoms) what failing at given ordinals adds: the n-th request falls into a span with the
@@ -119,16 +128,13 @@ class Atoms:
         Args:
             before, until: (spans,) expected requests of the pod up to the span's beginning and end.
         """
-        failed = self._worked_out(*_one(fault=1.0, faulty_errors=1.0))[0]
-        moved = failed - self.steady
+        table = self.side.conditions(NOBODY, np.zeros(1), np.zeros(1)).table()
+        table[:, :2] = 1.0  # the fault is met, and fails
+        moved = self._worked_out(Conditions.of_table(table))[0] - self.steady
         chance = np.zeros(len(until))
         for ordinal in self.side.release.errors_at:
             chance += gammainc(ordinal, until) - gammainc(ordinal, before)
         return np.asarray(chance[:, None] * moved)
-
-
-def _one(*, fault: float, faulty_errors: float) -> list[Floats]:
-    return [np.array([value]) for value in (fault, faulty_errors, 0.0, 0.0, 1.0, 0.0, 0.0)]
 
 
 def _into_atoms(plan: MetricsPlan, shares: Sequence[float]) -> Floats:
@@ -142,7 +148,7 @@ def _into_atoms(plan: MetricsPlan, shares: Sequence[float]) -> Floats:
 
 
 class _Nobody:
-    """A pod of no age, for probabilities that do not hang on the pod."""
+    """A pod of no age, for chances that do not hang on the pod."""
 
     name = pod_hash = ""
     is_release = False
@@ -151,4 +157,4 @@ class _Nobody:
     ended_s = float("inf")
 
 
-_NOBODY = _Nobody()
+NOBODY = _Nobody()

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import pdtrc
 
-from sim.load.happenings import Happenings
+from sim.load.happenings import Happening, Happenings
 from sim.load.pods import Pod
 from sim.releases import Release
 from sim.scenarios import Scenario
@@ -41,6 +41,8 @@ class Conditions:
         slowness: what every answer's time is multiplied by.
         leaked_s: what every answer that meets the fault takes longer.
         unanswered: 1 where the pod hangs.
+        intercepted: share that the proxy answers by itself.
+        held: (pieces, delays) share of good answers that the proxy holds back, by how long.
     """
 
     fault: Floats
@@ -50,25 +52,48 @@ class Conditions:
     slowness: Floats
     leaked_s: Floats
     unanswered: Floats
+    intercepted: Floats
+    held: Floats
 
-    def stacked(self) -> Floats:
-        """Return (pieces, 7) all of it as one table."""
-        return np.stack(
-            [
-                self.fault,
-                self.faulty_errors,
-                self.wrong,
-                self.errors,
-                self.slowness,
-                self.leaked_s,
-                self.unanswered,
-            ],
-            axis=1,
+    def table(self) -> Floats:
+        """Return (pieces, 8 + delays) all of it side by side."""
+        columns = [
+            self.fault,
+            self.faulty_errors,
+            self.wrong,
+            self.errors,
+            self.slowness,
+            self.leaked_s,
+            self.unanswered,
+            self.intercepted,
+        ]
+        return np.concatenate([np.stack(columns, axis=1), self.held], axis=1)
+
+    @classmethod
+    def of_table(cls, table: Floats) -> Conditions:
+        """Return the conditions of a table's rows."""
+        fault, faulty_errors, wrong, errors, slowness, leaked_s, unanswered, intercepted = table.T[:8]
+        return cls(
+            fault=fault,
+            faulty_errors=faulty_errors,
+            wrong=wrong,
+            errors=errors,
+            slowness=slowness,
+            leaked_s=leaked_s,
+            unanswered=unanswered,
+            intercepted=intercepted,
+            held=table[:, 8:],
         )
 
 
 class Side:
-    """One revision's release in its scenario."""
+    """One revision's release in its scenario.
+
+    Attributes:
+        is_steady: whether its requests meet the same at every instant.
+        hangs_on_rate: whether what they meet hangs on how many there are.
+        delays_s: how long a proxy may hold an answer back, increasing.
+    """
 
     def __init__(self, scenario: Scenario, happenings: Happenings, *, is_release: bool) -> None:
         release = scenario.release if is_release else scenario.stable
@@ -82,22 +107,25 @@ class Side:
         if self.warm_up_factor == 1.0:
             self.warm_up_s = 0.0
         self.leaks = bool(release.leak.errors_per_minute or release.leak.latency_ms_per_minute)
-        self.has_fault = _has_fault(release)
+        self.has_fault = has_fault(release)
+        self.delays_s = tuple(
+            sorted({one.proxy_slow_by_s for one in scenario.incidents if one.proxy_slow_share and one.proxy_slow_by_s})
+        )
+        self.hangs_on_rate = release.above_rps is not None and self.has_fault
         self.is_steady = not (
             self.incidents
             or self.switched_off
             or self.warm_up_s
             or self.leaks
             or release.hang_after_s is not None
-            or release.above_rps is not None
+            or self.hangs_on_rate
         )
-        self.hangs_on_rate = release.above_rps is not None
 
     def edges_s(self, pod: Pod, from_s: float, to_s: float) -> Floats:
         """Return the instants within a span at which something jumps or must be looked at anew."""
         found: list[float] = []
-        for incident in self.incidents:
-            found += [incident.from_s, incident.until_s]
+        for happening in self.incidents:
+            found += [happening.from_s, happening.until_s]
         if self.switched_off is not None:
             found += self.switched_off.noticed_by(pod)
         if self.release.hang_after_s is not None:
@@ -106,9 +134,11 @@ class Side:
         if self.warm_up_s and pod.ready_s < to_s and pod.ready_s + self.warm_up_s > from_s:
             edges.append(pod.ready_s + np.linspace(0.0, self.warm_up_s, WARM_UP_PIECES + 1))
         if self.leaks and to_s > from_s:
-            edges.append(np.linspace(from_s, to_s, int(np.ceil((to_s - from_s) / GRID_S)) + 1))
+            # On a grid of the pod's age, so that the same instants are cut whoever asks for which span.
+            first, last = np.ceil((from_s - pod.created_s) / GRID_S), np.floor((to_s - pod.created_s) / GRID_S)
+            edges.append(pod.created_s + np.arange(first, last + 1) * GRID_S)
         joined = np.concatenate(edges)
-        return joined[(joined > from_s) & (joined < to_s)]
+        return np.asarray(joined[(joined > from_s) & (joined < to_s)])
 
     def conditions(self, pod: Pod, t_s: Floats, rps: Floats) -> Conditions:
         """Return what the pod's requests meet at each instant.
@@ -119,31 +149,43 @@ class Side:
         """
         release = self.release
         age_s = np.maximum(t_s - pod.ready_s, 0.0) if np.isfinite(pod.ready_s) else np.zeros_like(t_s)
-        errors = np.full_like(t_s, release.base_errors)
-        slowness = 1.0 + (self.warm_up_factor - 1.0) * self._cold(age_s)
-        for incident in self.incidents:
-            inside = (t_s >= incident.from_s) & (t_s < incident.until_s)
-            errors = np.where(inside, 1 - (1 - errors) * (1 - incident.incident.errors), errors)
-            slowness = np.where(inside, slowness * incident.incident.latency_factor, slowness)
         own = np.minimum(release.errors + release.leak.errors_per_minute * age_s / 60, 1.0)
         if release.every_nth is not None:
             own = 1 - (1 - own) * (1 - 1 / release.every_nth)
         hangs = np.zeros_like(t_s) if release.hang_after_s is None else (age_s >= release.hang_after_s) * 1.0
+        errors, slowness, intercepted, held = self._incidents(t_s)
         return Conditions(
             fault=self._fault(pod, t_s, rps),
             faulty_errors=own,
             wrong=np.full_like(t_s, release.wrong),
-            errors=errors,
-            slowness=slowness,
+            errors=1 - (1 - release.base_errors) * (1 - errors),
+            slowness=slowness * (1.0 + (self.warm_up_factor - 1.0) * self._cold(age_s)),
             leaked_s=release.leak.latency_ms_per_minute * age_s / 60_000,
             unanswered=np.asarray(hangs, dtype=np.float64),
+            intercepted=intercepted,
+            held=held,
         )
+
+    def _incidents(self, t_s: Floats) -> tuple[Floats, Floats, Floats, Floats]:
+        """Return errors, slowness, what the proxy intercepts and what it holds back, of all incidents together."""
+        errors, slowness, intercepted = np.zeros_like(t_s), np.ones_like(t_s), np.zeros_like(t_s)
+        held = np.zeros((len(t_s), len(self.delays_s)))
+        for happening in self.incidents:
+            inside, incident = _inside(happening, t_s), happening.incident
+            errors = 1 - (1 - errors) * (1 - inside * incident.errors)
+            slowness = slowness * np.where(inside > 0, incident.latency_factor, 1.0)
+            intercepted = 1 - (1 - intercepted) * (1 - inside * incident.proxy_errors)
+            if incident.proxy_slow_share and incident.proxy_slow_by_s:
+                # Whoever holds a request first has it; two that hold it at once do not add up.
+                free = 1 - held.sum(axis=1)
+                held[:, self.delays_s.index(incident.proxy_slow_by_s)] += free * inside * incident.proxy_slow_share
+        return errors, slowness, intercepted, held
 
     def _cold(self, age_s: Floats) -> Floats:
         """Return how cold a pod of each age is: 1 at first, 0 when it is warm."""
         if not self.warm_up_s:
             return np.zeros_like(age_s)
-        return np.maximum(1.0 - age_s / self.warm_up_s, 0.0)
+        return np.asarray(np.maximum(1.0 - age_s / self.warm_up_s, 0.0))
 
     def _fault(self, pod: Pod, t_s: Floats, rps: Floats) -> Floats:
         fault = np.full_like(t_s, 1.0 if self.has_fault else 0.0)
@@ -152,7 +194,11 @@ class Side:
             fault = np.where((t_s >= off_s) & (t_s < on_s), 0.0, fault)
         if self.release.above_rps is not None:
             fault = fault * above_load(rps, self.release.above_rps)
-        return fault
+        return np.asarray(fault)
+
+
+def _inside(happening: Happening, t_s: Floats) -> Floats:
+    return np.asarray((t_s >= happening.from_s) & (t_s < happening.until_s), dtype=np.float64)
 
 
 def above_load(rps: Floats, limit_rps: float) -> Floats:
@@ -167,7 +213,8 @@ def above_load(rps: Floats, limit_rps: float) -> Floats:
     return np.asarray(pdtrc(others, mean), dtype=np.float64)
 
 
-def _has_fault(release: Release) -> bool:
+def has_fault(release: Release) -> bool:
+    """Return whether requests that meet the release's fault fare otherwise than those that do not."""
     latency = release.latency
     return bool(
         release.errors

@@ -24,22 +24,31 @@ class End(IntEnum):
     FAULTY = 3  # by the release under test (or stable's own fault)
     REJECTED = 4  # the pod's queue was full
     UNANSWERED = 5  # the pod hangs; its own counters never hear of it
+    INTERCEPTED = 6  # the proxy answered it, and the pod never got it
+    HELD = 7  # the pod answered well, and the proxy held the answer back
 
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """One way to end: what a user and a proxy see of it."""
+    """One way to end: what a user and a proxy see of it.
+
+    Attributes:
+        status: of the answer; for a proxy's counters, of what the proxy answered.
+        held_s: how much longer than the pod took the user waited.
+    """
 
     end: End
     status: int
+    held_s: float = 0.0
 
     @property
     def is_bad(self) -> bool:
-        return self.end is not End.OK
+        """Whether the pod's users are hurt however fast it was. What the proxy does by itself is not the pod's."""
+        return self.end not in (End.OK, End.HELD, End.INTERCEPTED)
 
     @property
     def is_seen_by_pod(self) -> bool:
-        return self.end is not End.UNANSWERED
+        return self.end not in (End.UNANSWERED, End.INTERCEPTED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +89,10 @@ def endings_of(scenario: Scenario) -> tuple[Ending, ...]:
         found.append(Ending(End.REJECTED, 503))
     if any(side.hang_after_s is not None for side in sides):
         found.append(Ending(End.UNANSWERED, 504))
+    if any(incident.proxy_errors for incident in scenario.incidents):
+        found.append(Ending(End.INTERCEPTED, 503))
+    held = {incident.proxy_slow_by_s for incident in scenario.incidents if incident.proxy_slow_share}
+    found += [Ending(End.HELD, 200, held_s) for held_s in sorted(held) if held_s > 0]
     return tuple(found)
 
 

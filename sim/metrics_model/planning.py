@@ -16,7 +16,7 @@ from promql.syntax.reading import passes
 from promql.syntax.tree import METRIC_NAME, MatchOp, VectorSelector
 from sim.load.latencies import bin_means_s
 from sim.metrics_model.asked import MetricAsked, asked_of
-from sim.metrics_model.cells import CellSpace, endings_of, kinds_of
+from sim.metrics_model.cells import CellSpace, End, Ending, endings_of, kinds_of
 from sim.metrics_model.conventions import Counts, Family, Seen, known_metrics, recognise
 from sim.metrics_model.errors import UnknownMetricError
 from sim.metrics_model.naming import HASH_LABELS, Naming
@@ -110,23 +110,36 @@ def _edges(scenario: Scenario, families: Iterable[Family]) -> tuple[float, ...]:
             edges |= set(scenario.service.buckets_s)
     if scenario.slow_after_s is not None:
         edges.add(scenario.slow_after_s)
-    return tuple(sorted(edges))
+    edges |= {edge - held_s for edge in edges for held_s in _held_s(scenario) if edge > held_s}
+    # Rounded, so that 250 ms of a mesh and 0.25 s of the service are one edge.
+    return tuple(sorted({round(edge, 9) for edge in edges}))
+
+
+def _held_s(scenario: Scenario) -> set[float]:
+    """Return how long a proxy may hold an answer back: users and the proxy see the pod's time and that."""
+    return {ending.held_s for ending in endings_of(scenario)} - {0.0}
 
 
 def _bounds_s(family: Family, scenario: Scenario) -> tuple[float, ...]:
     if family.bounds is None:
         return scenario.service.buckets_s
-    # Rounded, so that 250 ms of a mesh and 0.25 s of the service are one edge.
-    return tuple(round(bound * family.unit_s, 9) for bound in family.bounds)
+    return tuple(bound * family.unit_s for bound in family.bounds)
 
 
 def _bad_cells(space: CellSpace, scenario: Scenario) -> Bools:
     bad = np.zeros(space.shape, dtype=np.bool_)
     for place, ending in enumerate(space.endings):
         bad[place] = ending.is_bad
-    if scenario.slow_after_s is not None:
-        bad[:, space.edges_s.index(scenario.slow_after_s) + 1 :] = True
+        if scenario.slow_after_s is not None and ending.end not in (End.INTERCEPTED, End.UNANSWERED):
+            bad[place, _bins_within(space, scenario.slow_after_s, ending) :] = True
     return bad
+
+
+def _bins_within(space: CellSpace, bound_s: float, ending: Ending) -> int:
+    """Return how many latency bins of the pod lie within a bound on what its user waits."""
+    if ending.held_s >= bound_s:
+        return 0
+    return space.edges_s.index(round(bound_s - ending.held_s, 9)) + 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -203,8 +216,10 @@ class _Making:
         if not counted.any():
             return None
         if self.family.counts is Counts.BUCKET and combination[-1].value != "+Inf":
-            bound_s = round(float(combination[-1].value) * self.family.unit_s, 9)
-            counted[:, self.space.edges_s.index(bound_s) + 1 :] = 0
+            bound_s = float(combination[-1].value) * self.family.unit_s
+            for place, ending in enumerate(self.space.endings):
+                own = ending if self.family.seen is Seen.PROXY else replace(ending, held_s=0.0)
+                counted[place, _bins_within(self.space, bound_s, own) :] = 0
         if self.family.counts is Counts.LATENCY_SUM:
             counted *= np.arange(1, self.space.shape[1] + 1, dtype=np.int16)[None, :, None]
         if self.family.counts in (Counts.MEMORY, Counts.RESTARTS, Counts.UP):
