@@ -59,7 +59,10 @@ def _mixed(words: Words) -> Words:
 
 
 def bits(cells: Words, runs: Words) -> Words:
-    """Return (..., runs) random words for (...) cells; only their upper 53 bits are used, so the last shift is left out."""
+    """Return (..., runs) random words for (...) cells.
+
+    Only their upper 53 bits are used, so the last shift is left out.
+    """
     words: Words = cells[..., None] + runs
     shifted = words >> _BY_30
     words ^= shifted

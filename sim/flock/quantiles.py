@@ -29,7 +29,10 @@ _WORDS_AT_ONCE = 16_384  # 128 KiB: with what is made of them they stay in a cor
 
 
 def normals(words: Words) -> Floats:
-    """Return standard normal values, one for each word: straight lines between 4,096 quantiles, and again in the tails."""
+    """Return standard normal values, one for each word.
+
+    Straight lines between 4,096 quantiles, and in the outermost bins between 4,096 more.
+    """
     place = words >> _TOP_12
     starts, widths = _table(1)
     index = place.view(np.int64)
