@@ -57,6 +57,16 @@ def prometheus_binary() -> Path:
 
 
 @pytest.fixture(scope="session")
+def go() -> str:
+    """The Go compiler, which builds the originals that our answers are held against."""
+    found = shutil.which("go")
+    if found is None:
+        missing("go", "it builds the originals that our answers are compared with")
+    assert found is not None
+    return found
+
+
+@pytest.fixture(scope="session")
 def chromium() -> Path:
     """A headless browser to open reports in."""
     found = shutil.which("chromium") or shutil.which("chromium-browser")

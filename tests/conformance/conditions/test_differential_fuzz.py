@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import random
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -122,10 +121,7 @@ def case(chance: random.Random) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def recorder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    go = shutil.which("go")
-    if go is None:
-        pytest.skip("Go is not here; it builds the original's recorder")
+def recorder(go: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     program = tmp_path_factory.mktemp("recorder") / "recorder"
     subprocess.run([go, "build", "-o", str(program), "."], cwd=RECORDER, check=True, timeout=280)
     return program
