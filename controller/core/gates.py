@@ -122,7 +122,7 @@ def _heed(look: Look, run: AnalysisRun | None, what: str) -> None:
         return
     phase = run.status.phase
     if phase is _INCONCLUSIVE:
-        look.pause_added = True
+        look.pause_added += 1
         look.decided_by = run
         look.rule = f"{what.lower()} analysis inconclusive"
     elif phase in _BAD:

@@ -181,7 +181,7 @@ class Look:
 
         In Argo, and so in strict parity, it holds only the pods: steps that need none go on, to the promotion.
         """
-        return not self.plan.strict and (self.pause_added or self.is_inconclusive)
+        return not self.plan.strict and (self.pause_added > 0 or self.is_inconclusive)
 
     # ---- notes
 

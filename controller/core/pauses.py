@@ -66,7 +66,7 @@ def pause_state(look: Look, *, starts_pause_step: bool, kept: PauseState | None 
     """
     status = look.status
     base = kept or NO_PAUSE
-    if look.is_aborted:
+    if look.is_aborted or look.abort_added:
         first_s = look.now_s if status.aborted_s is None else status.aborted_s
         return PauseState(pauses=base.pauses, controller_pause=base.controller_pause, abort=True, aborted_s=first_s)
     left = NO_PAUSE if kept is None else PauseState(pauses=kept.pauses, controller_pause=kept.controller_pause)
@@ -81,7 +81,8 @@ def pause_state(look: Look, *, starts_pause_step: bool, kept: PauseState | None 
             pauses.append(pause)
     added = []
     if look.pause_added:
-        added.append(_INCONCLUSIVE_ANALYSIS)
+        # Argo adds one for each inconclusive analysis that it meets in one look.
+        added += [_INCONCLUSIVE_ANALYSIS] * (look.pause_added if look.plan.strict else 1)
     if starts_pause_step:
         added.append(_CANARY_PAUSE_STEP)
     for reason in added:

@@ -185,7 +185,7 @@ def _after_delay(look: Look, replica_set: ReplicaSetSeen, kept: int, wanted: int
 
 def _is_referenced(look: Look, replica_set: ReplicaSetSeen) -> bool:
     """Return whether traffic may still reach a revision: by the status, the weights or a Service."""
-    status, services = look.status, look.snapshot.services
+    status, services = look.status, look.services
     references = [status.stable_hash, status.current_hash]
     if status.weights is not None:
         references += [status.weights.canary_hash, status.weights.stable_hash]

@@ -8,6 +8,8 @@ it back (Argo Rollouts moves it to and fro for as long as the canary's pods live
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from controller.core.actions import SelectService
 from controller.core.look import Look
 from controller.core.snapshot import ReplicaSetSeen
@@ -36,7 +38,7 @@ def select(look: Look, role: str, replica_set: ReplicaSetSeen | None, *, check: 
     """Point the Service of a role at a revision, if that revision can serve."""
     if replica_set is None:
         return
-    canary, services = look.plan.canary, look.snapshot.services
+    canary, services = look.plan.canary, look.services
     if role == STABLE:
         service, selected = canary.stable_service, services.stable_hash
     else:
@@ -49,7 +51,11 @@ def select(look: Look, role: str, replica_set: ReplicaSetSeen | None, *, check: 
         if replica_set.available == 0:
             return
     look.actions.append(SelectService(role=role, service=service, pod_hash=replica_set.pod_hash))
-    look.wake_at(look.now_s)  # what a Service selected may have kept old pods from being scaled down
+    # What a Service selected may have kept old pods from being scaled down; in this decision already it no longer does.
+    if role == STABLE:
+        look.services = replace(services, stable_hash=replica_set.pod_hash)
+    else:
+        look.services = replace(services, canary_hash=replica_set.pod_hash)
     look.event(
         "SwitchService",
         f"Switched selector for service '{service}' from '{selected or ''}' to '{replica_set.pod_hash}'",
