@@ -57,7 +57,17 @@ _WORD = re.compile(r"(?:[A-Za-z]|v[0-9]{1,2})[A-Za-z_.-]{0,30}(?:[0-9]{1,2})?")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z_.\[\]-]{0,39}[0-9]{0,2}")
 _HARMLESS_VALUE = re.compile(r"[0-9]{1,6}|[A-Za-z_.,-]{1,20}")
 _UUID = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
-_HEADER_WORD = re.compile(r"[A-Za-z0-9.+*/-]{1,40}")
+_WEIGHT = r"q|[01](?:\.[0-9]{1,3})?|\*"
+_MEDIA = (
+    r"(?:\*|application|audio|font|image|message|model|multipart|text|video)/(?:\*|[a-z][a-z.+-]{0,60})"
+    r"|charset|utf-?8|iso-8859-1|us-ascii|boundary"
+)
+_HEADER_WORDS = {
+    "accept": re.compile(f"{_MEDIA}|{_WEIGHT}", re.IGNORECASE),
+    "content-type": re.compile(f"{_MEDIA}|{_WEIGHT}", re.IGNORECASE),
+    "accept-language": re.compile(rf"[a-z]{{2,3}}(?:-[a-z0-9]{{2,4}}){{0,2}}|{_WEIGHT}", re.IGNORECASE),
+    "accept-encoding": re.compile(rf"gzip|deflate|br|zstd|compress|identity|{_WEIGHT}", re.IGNORECASE),
+}
 _HEADER_BETWEEN = re.compile(r"([,;= ]+)")
 
 
@@ -212,16 +222,18 @@ class Anonymiser:
     def _headers(self, headers: Headers) -> Headers:
         # A header that the user adds may hold anything, so its value is hashed as a whole.
         return tuple(
-            (name, self._header(value) if name in HEADERS_ANONYMOUS else self._hash(value))
+            (name, self._header(name, value) if name in _HEADER_WORDS else self._hash(value))
             for name, value in headers
             if name in self._rules.headers
         )
 
-    def _header(self, value: str) -> str:
-        """Return a header's value with every word hashed that is none of a media type or a language."""
+    def _header(self, name: str, value: str) -> str:
+        """Return a header's value with every word hashed that is no media type, language or encoding."""
+        harmless = _HEADER_WORDS[name]
         words = _HEADER_BETWEEN.split(value)
         return "".join(
-            word if at % 2 or not word or _is_harmless(word) else self._hash(word) for at, word in enumerate(words)
+            word if at % 2 or not word or harmless.fullmatch(word) else self._hash(word)
+            for at, word in enumerate(words)
         )
 
     def _hash(self, text: str) -> str:
@@ -234,8 +246,3 @@ class Anonymiser:
         if _UUID.fullmatch(text):
             return f"{digest[:8]}-{digest[8:12]}-4{digest[13:16]}-a{digest[17:20]}-{digest[20:32]}"
         return f"x{digest[:16]}"
-
-
-def _is_harmless(word: str) -> bool:
-    weight = re.fullmatch(r"[01](?:\.[0-9]{1,3})?", word) is not None
-    return weight or (_HEADER_WORD.fullmatch(word) is not None and not is_identifier(word))

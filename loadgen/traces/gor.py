@@ -43,11 +43,11 @@ def gor_reader(keep: Keep = KEEP) -> Reader:
                     waiting[ident] = _request(content, stamp, keep)
                     if len(waiting) > WAITING_MAX:
                         batch.append(waiting.pop(next(iter(waiting))))
-                elif kind == b"2" and ident in waiting:
-                    batch.append(_answered(waiting.pop(ident), content, stamp, latency_s))
                 else:
-                    # An answer without a request, or to a replay: it is no request, and nothing is wrong with it.
+                    # An answer, perhaps without its request or to a replay: no request, and nothing is wrong with it.
                     tally.lines -= 1
+                    if kind == b"2" and ident in waiting:
+                        batch.append(_answered(waiting.pop(ident), content, stamp, latency_s))
             except BadLine as bad:
                 tally.refuse(name, line, str(bad), payload[:200].decode("utf-8", "replace"))
             if len(batch) >= BATCH_REQUESTS:

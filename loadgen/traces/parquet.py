@@ -41,7 +41,8 @@ def write_parquet(tables: Iterable[pa.Table], file: Path, *, about: dict[str, An
                 writer.add_key_value_metadata({METADATA_KEY: json.dumps(about).encode()})
         beside.replace(file)
     except OSError as error:
-        raise TraceError(f"{file}: cannot be written: {error.strerror or error}") from error
+        why = os.strerror(error.errno) if error.errno else str(error)  # Arrow's own text tells the hidden file's name
+        raise TraceError(f"{file}: cannot be written: {why}") from error
     except pa.ArrowException as error:
         raise TraceError(f"{file}: cannot be written: {error}") from error
     finally:

@@ -14,11 +14,11 @@ from loadgen.traces.requests import BadLine
 
 _LINE = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}) (\S+)(?: HTTP/[0-9.]{1,4})?")
 _LOOSE = re.compile(r"([A-Z]{1,32}) (.+?)(?: HTTP/[0-9.]{1,4})?")  # a target with raw spaces, which nginx logs as sent
-_PLAIN = re.compile(r"/[!-~]*")
+_PLAIN = re.compile(r"/[!#-;=?-\[\]_a-z~]*")
 _ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,20}://[^/?#]*")
 _ESCAPE = re.compile(r"\\(?:x([0-9A-Fa-f]{2})|u([0-9A-Fa-f]{4})|(.))")
 _ONE_LETTER = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "v": "\v", "f": "\f"}
-_URL_SAFE = "".join(chr(code) for code in range(0x21, 0x7F))  # everything printable: only the rest is encoded
+_URL_SAFE = "!#$%&'()*+,-./:;=?@[]_~"  # with letters and digits, what _PLAIN lets stand; "%" is encoded already
 
 
 def unescaped(text: str) -> str:
