@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from math import inf, isnan
 
 from controller.core.conditions import tree
@@ -48,6 +49,20 @@ class _Span:
         return f"a value {low} {'to' if self.with_high else 'and below'} {self.high:.12g}"
 
 
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """All values at one place of the result, None for a scalar, cut where the outcome changes."""
+
+    index: int | None
+    spans: tuple[_Span, ...]
+
+    def nearest(self, value: float, now: Outcome, counts: Callable[[Outcome], bool]) -> _Span | None:
+        """Return the span of another outcome that lies nearest to a value."""
+        at = 0.0 if isnan(value) else value
+        others = [span for span in self.spans if span.outcome != now and counts(span.outcome)]
+        return min(others, key=lambda span: span.distance(at), default=None)
+
+
 def flip_value(condition: Condition, result: object) -> str | None:
     """Return the values nearest to the result's for which the condition says otherwise, or None.
 
@@ -60,8 +75,14 @@ def flip_value(condition: Condition, result: object) -> str | None:
         except ConditionError:
             return None
 
-    wanted = (True,) if ask(result) is None else (True, False)
-    span = _nearest([condition], result, ask, lambda other: other in wanted)
+    kind, values = kind_of(result)
+    line = _line([condition], kind, values, ask)
+    value = None if line is None else _value_at(values, line.index)
+    if line is None or value is None:
+        return None
+    now = ask(result)
+    wanted = (True,) if now is None else (True, False)
+    span = line.nearest(value, now, lambda other: other in wanted)
     return None if span is None else str(span)
 
 
@@ -70,44 +91,43 @@ def flip_phase(success: Condition | str | None, failure: Condition | str | None,
 
     "a value below 0.01: Successful".
     """
-    try:
-        conditions = [compile_condition(c) if isinstance(c, str) else c for c in (success, failure) if c]
-    except ConditionError:
+    kind, values = kind_of(result)
+    line = _phases(success or None, failure or None, len(values) if isinstance(values, tuple) else None, kind)
+    value = None if line is None else _value_at(values, line.index)
+    if line is None or value is None:
         return ""
-    span = _nearest(
-        conditions,
-        result,
-        lambda tried: judge(success, failure, tried).phase,
-        lambda other: other is not AnalysisPhase.ERROR,
-    )
+    now = judge(success, failure, result).phase
+    span = line.nearest(value, now, lambda other: other is not AnalysisPhase.ERROR)
     return "" if span is None else f"{span}: {span.outcome}"
 
 
-def _nearest(
-    conditions: Iterable[Condition],
-    result: object,
-    ask: Callable[[object], Outcome],
-    counts: Callable[[Outcome], bool],
-) -> _Span | None:
-    """Return the span of another outcome that lies nearest to the value that the conditions look at."""
-    kind, values = kind_of(result)
+@lru_cache(maxsize=256)
+def _phases(
+    success: Condition | str | None, failure: Condition | str | None, length: int | None, kind: ResultKind
+) -> _Line | None:
+    """Return the phases that the conditions give to vectors of this length, or to scalars.
+
+    What stands in other places of the vector changes none of them, so that many measurements share one answer.
+    """
+    try:
+        conditions = [compile_condition(c) if isinstance(c, str) else c for c in (success, failure) if c]
+    except ConditionError:
+        return None
+    values = 0.0 if length is None else (0.0,) * length
+    return _line(conditions, kind, values, lambda tried: judge(success, failure, tried).phase)
+
+
+def _line(
+    conditions: Iterable[Condition], kind: ResultKind, values: object, ask: Callable[[object], Outcome]
+) -> _Line | None:
+    """Return the outcomes along all values at the one place that the conditions look at, or None."""
     if kind not in (ResultKind.VECTOR, ResultKind.SCALAR):
         return None
     found = _breakpoints(conditions, kind)
-    if found is None:
+    if found is None or _value_at(values, found[0]) is None:
         return None
     index, points = found
-    value = _value_at(values, index)
-    if value is None:
-        return None
-    now = ask(result)
-    spans = [
-        span
-        for span in _spans(points, lambda tried: ask(_replaced(values, index, tried)))
-        if span.outcome != now and counts(span.outcome)
-    ]
-    at = 0.0 if isnan(value) else value
-    return min(spans, key=lambda span: span.distance(at), default=None)
+    return _Line(index, tuple(_spans(points, lambda tried: ask(_replaced(values, index, tried)))))
 
 
 def _breakpoints(conditions: Iterable[Condition], kind: ResultKind) -> tuple[int | None, list[float]] | None:
