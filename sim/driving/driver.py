@@ -299,9 +299,9 @@ class VirtualDriver:
             return
         platform, status = self.platform, self.status
         if self._aborted_s < NEVER:
-            if platform.release_share == 0.0:
+            if platform.is_away:
                 recovered_s = max(0.0, platform.release_until_s - self._aborted_s)
-                self._end(Outcome.ABORTED, self._aborted_s, self._aborted_s + recovered_s, recovered_s)
+                self._end(Outcome.ABORTED, self._aborted_s, self.now_s, recovered_s)
             elif self.now_s >= self._aborted_s + RECOVERY_MAX_S:
                 self._end(Outcome.ABORTED, self._aborted_s, self.now_s, math.nan)
         elif status.stable_hash == self._deployment.release_hash:

@@ -102,7 +102,7 @@ class Platform:
         self._served: dict[int, float] = {}  # by life that a request will kill: expected requests up to this stretch
         self._last_request_s: dict[int, float] = {}
         self.size = stable_pods
-        self._scaler = ScalerState()
+        self._scaler = ScalerState(recommendations=((0.0, stable_pods),))
         self._counts: dict[str, PodCounts] | None = None
         self._changed = False
         self._history = 0
@@ -130,6 +130,17 @@ class Platform:
     def release_share(self) -> float:
         """The share of all traffic that the release gets now."""
         return self._shares[2]
+
+    @property
+    def is_away(self) -> bool:
+        """Whether no user is sent to the release, nor would be if its pods came back."""
+        ground = self._ground
+        if self._pending or self._shares[2] > 0.0:
+            return False
+        if not ground.routed:
+            return not self._standing.get(ground.release_hash)
+        sides = ["stable"] if self._weight == 0.0 else ["stable", "canary"]
+        return all(self._selected[side] != ground.release_hash for side in sides)
 
     def pod_counts(self) -> Mapping[str, PodCounts]:
         """Return the pods of each revision as they are now, by pod-template hash."""
