@@ -22,9 +22,19 @@ class Command:
 
 
 COMMANDS = {
+    "simulate": Command(
+        "gamebird.cli.simulate:simulate",
+        "what a policy does to every kind of release: caught, missed, aborted by mistake, users hurt",
+    ),
     "gameday": Command(
         "gamebird.cli.gameday:app",
         "rehearse a release: a real proxy, real load, an injected fault, a scorecard",
+    ),
+    "trace": Command(
+        "gamebird.cli.trace:app", "recorded traffic: access logs as one canonical file, drawn, sampled, anonymised"
+    ),
+    "fit": Command(
+        "gamebird.cli.fit:fit", "a service's rate, routes, errors and latencies from its log or its Prometheus"
     ),
     "condition": Command(
         "gamebird.cli.condition:condition", "evaluate a successCondition on a result, as Argo Rollouts does"

@@ -85,7 +85,7 @@ def text_of(document: Mapping[str, Any]) -> str:
 
 
 def row_of(figures: Figures) -> dict[str, Any]:
-    """Return one flat row, for data frames, CSV and Parquet; None where a thing did not happen."""
+    """Return one flat row, for data frames, CSV and Parquet; NaN where a number does not exist."""
     row: dict[str, Any] = {
         "name": figures.name,
         "kind": figures.kind,
@@ -105,22 +105,27 @@ def row_of(figures: Figures) -> dict[str, Any]:
         row |= _columns(f"{what}_p95", spread.p95 if spread else None)
     row |= _columns("bad_requests_mean", figures.bad_requests.mean)
     row |= _columns("bad_requests_p95", figures.bad_requests.p95)
-    row["bad_requests_worst"] = _number(figures.bad_requests.worst)
+    row["bad_requests_worst"] = _cell(figures.bad_requests.worst)
     row |= _columns("users_hurt_mean", figures.users_hurt.mean)
     row |= _columns("users_hurt_p95", figures.users_hurt.p95)
-    row["users_hurt_worst"] = _number(figures.users_hurt.worst)
-    row["weight_max"] = _number(figures.users_hurt.weight_max)
-    row["step"] = _most(figures.by_step)
-    row["metric"] = _most(figures.by_metric)
+    row["users_hurt_worst"] = _cell(figures.users_hurt.worst)
+    row["weight_max"] = _cell(figures.users_hurt.weight_max)
+    row["step"] = _most(figures.by_step, math.nan)
+    row["metric"] = _most(figures.by_metric, "")
     return row
 
 
-def _columns(name: str, one: Estimate | None) -> dict[str, float | None]:
+def _columns(name: str, one: Estimate | None) -> dict[str, float]:
     if one is None:
-        return {name: None, f"{name}_low": None, f"{name}_high": None}
-    return {name: _number(one.value), f"{name}_low": _number(one.low), f"{name}_high": _number(one.high)}
+        return {name: math.nan, f"{name}_low": math.nan, f"{name}_high": math.nan}
+    return {name: _cell(one.value), f"{name}_low": _cell(one.low), f"{name}_high": _cell(one.high)}
 
 
-def _most(shares: Mapping[Any, Estimate]) -> Any:
-    """Return where most aborts were; None if there was none."""
-    return max(shares, key=lambda key: shares[key].value, default=None)
+def _cell(value: float | None) -> float:
+    found = _number(value)
+    return math.nan if found is None else found
+
+
+def _most(shares: Mapping[Any, Estimate], nowhere: Any) -> Any:
+    """Return where most aborts were."""
+    return max(shares, key=lambda key: shares[key].value, default=nowhere)

@@ -51,7 +51,7 @@ def detection(pairs: Sequence[Pair]) -> Figure:
     with rc_context(STYLE):
         if len(errors) < 2:
             return _bars(pairs)
-        figure = _figure(6.6, 3.4)
+        figure = _figure(5.6, 3.4)
         axis = _axis(figure)
         _curve(axis, errors, 100.0)
         axis.set_xscale("log")
@@ -59,21 +59,26 @@ def detection(pairs: Sequence[Pair]) -> Figure:
         axis.set_ylabel("caught, % of the runs")
         axis.set_ylim(-4, 104)
         _percent_ticks(axis)
-        for one in slow:
-            caught = one.figures.caught.value * 100
-            axis.axhline(caught, color=STABLE, linewidth=0.8, linestyle=(0, (2, 2)))
-            axis.annotate(
-                f"latency ×{one.size:g}", (1, caught), xycoords=("axes fraction", "data"), ha="right", va="bottom",
-                fontsize=8, color=STABLE,
-            )  # fmt: skip
-        false = [figures.caught.value * 100 for scenario, figures in pairs if scenario.kind == "good"]
-        if false:
-            axis.axhline(max(false), color=GOOD, linewidth=0.8, linestyle=(0, (2, 2)))
-            axis.annotate(
-                "a good release", (0, max(false)), xycoords=("axes fraction", "data"), ha="left", va="bottom",
-                fontsize=8, color=GOOD,
-            )  # fmt: skip
+        others = [(one.figures.caught.value, f"latency ×{one.size:g}", STABLE) for one in slow]
+        good = [figures.caught.value for scenario, figures in pairs if scenario.kind == "good"]
+        if good:
+            others.append((max(good), "a good release" if len(good) == 1 else "the worst good release", GOOD))
+        _levels(axis, others)
         return figure
+
+
+def _levels(axis: Any, others: Sequence[tuple[float, str, str]]) -> None:
+    """Draw releases without a size as lines at their height; those that would hide one another share a label."""
+    shown: dict[int, list[tuple[float, str, str]]] = {}
+    for one in others:
+        shown.setdefault(round(one[0] * 20), []).append(one)
+    for together in shown.values():
+        value, _, colour = together[0]
+        axis.axhline(value * 100, color=colour, linewidth=0.8, linestyle=(0, (2, 2)))
+        text = ", ".join(name for _, name, _ in together)
+        axis.annotate(
+            text, (0.01, value * 100), xycoords=("axes fraction", "data"), va="bottom", fontsize=8, color=colour
+        )
 
 
 def _curve(axis: Any, sized: Sequence[Sized], scale: float) -> None:
@@ -88,7 +93,7 @@ def _curve(axis: Any, sized: Sequence[Sized], scale: float) -> None:
 
 def _bars(pairs: Sequence[Pair]) -> Figure:
     """Return one bar a release: the share aborted, with its interval."""
-    figure = _figure(6.6, 1.0 + 0.26 * len(pairs))
+    figure = _figure(5.6, 1.0 + 0.26 * len(pairs))
     axis = _axis(figure, grid="x")
     for row, (scenario, figures) in enumerate(reversed(pairs)):
         one = figures.caught
@@ -107,7 +112,7 @@ def timeline(tables: Sequence[tuple[Scenario, RunTable]]) -> Figure:
     from matplotlib.patches import Patch
 
     with rc_context(STYLE):
-        figure = _figure(7.4, 1.4 + 0.3 * len(tables))
+        figure = _figure(11.4, 1.4 + 0.28 * len(tables))
         axis = _axis(figure, grid="x")
         last_s = max((float(table.ended_s.max()) for _, table in tables if len(table)), default=1.0)
         # Runs that are cut at the bound would push everything else to the left edge.
@@ -153,7 +158,7 @@ def bad_requests(pairs: Sequence[Pair]) -> Figure:
     with rc_context(STYLE):
         if len(errors) < 2:
             return _bad_bars(pairs)
-        figure = _figure(6.6, 3.4)
+        figure = _figure(5.6, 3.4)
         axis = _axis(figure)
         size = [one.size * 100 for one in errors]
         bad = [one.figures.bad_requests for one in errors]
@@ -173,7 +178,7 @@ def bad_requests(pairs: Sequence[Pair]) -> Figure:
 
 
 def _bad_bars(pairs: Sequence[Pair]) -> Figure:
-    figure = _figure(6.6, 1.0 + 0.26 * len(pairs))
+    figure = _figure(5.6, 1.0 + 0.26 * len(pairs))
     axis = _axis(figure, grid="x")
     for row, (_, figures) in enumerate(reversed(pairs)):
         bad = figures.bad_requests

@@ -80,21 +80,25 @@ def _disturbed(scenario: Scenario) -> bool:
 
 def _of_errors(policy: Policy, sized: Sequence[Sized]) -> Iterator[str]:
     missed = [one for one in sized if one.figures.caught.value < NEVER]
-    caught = [one for one in sized if one.figures.caught.value > ALWAYS]
-    if missed:
-        worst = missed[-1]
-        scenario = worst.scenario
-        why = why_missed(policy, worst.size, scenario.release.base_errors)
-        often = _often(worst.figures)
-        yield (
-            f"A canary that fails {percent(worst.size)} of requests is {often}{rate(scenario)}"
-            f"{f': {why}' if why else ''}."
-        )
     between = [one for one in sized if NEVER <= one.figures.caught.value <= ALWAYS]
+    caught = [one for one in sized if one.figures.caught.value > ALWAYS]
+    said = False
+    for one in missed[-1:]:
+        why = why_missed(policy, one.size, one.scenario.release.base_errors)
+        yield f"{_fails(one, said)} is {_often(one.figures)}{rate(one.scenario)}{f': {why}' if why else ''}."
+        said = True
     for one in between[-1:]:
-        yield f"One that fails {percent(one.size)} is caught in {interval(one.figures)} of the runs."
-    if caught:
-        yield _caught(caught[0], f"One that fails {percent(caught[0].size)}")
+        where = "" if said else rate(one.scenario)
+        yield f"{_fails(one, said)} is caught in {interval(one.figures)} of the runs{where}."
+        said = True
+    for one in caught[:1]:
+        yield _caught(one, _fails(one, said), "" if said else rate(one.scenario))
+
+
+def _fails(one: Sized, said: bool) -> str:
+    """Return the release as the subject of a sentence, after the first one in short."""
+    what = "every request" if one.size == 1 else f"{percent(one.size)}{'' if said else ' of requests'}"
+    return f"{'One' if said else 'A canary'} that fails {what}"
 
 
 def _of_latency(sized: Sequence[Sized]) -> Iterator[str]:
@@ -114,11 +118,11 @@ def _often(figures: Figures) -> str:
     return f"caught in only {share(figures.caught.value)} of the runs"
 
 
-def _caught(one: Sized, who: str) -> str:
+def _caught(one: Sized, who: str, where: str) -> str:
     figures = one.figures
     when = f", after {seconds(figures.detection_s.median.value)} (median)" if figures.detection_s else ""
     return (
-        f"{who} is caught in {interval(figures)} of the runs{when} "
+        f"{who} is caught in {interval(figures)} of the runs{where}{when} "
         f"and {count(figures.bad_requests.mean.value)} bad requests on average."
     )
 
@@ -167,7 +171,7 @@ def rate(scenario: Scenario) -> str:
 
 def percent(value: float) -> str:
     """Return a size as people say it: 5 %, 0.1 %."""
-    return "all" if value == 1 else f"{value * 100:.3g} %"
+    return f"{value * 100:.3g} %"
 
 
 def share(value: float) -> str:
@@ -200,6 +204,11 @@ def seconds(value: float | None) -> str:
         return f"{value:.0f} s" if value >= 10 else f"{value:.1f} s"
     minutes, rest = divmod(round(value), 60)
     return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def clock(value: float | None) -> str:
+    """Return a duration as minutes and seconds, for tables: 3:20."""
+    return "–" if value is None else f"{round(value) // 60}:{round(value) % 60:02d}"
 
 
 def count(value: float | None) -> str:

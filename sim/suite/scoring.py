@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sim.outcomes.figures import Figures
 
@@ -67,3 +68,20 @@ def _row(kind: str, releases: Sequence[Figures]) -> Row | None:
         return None
     shares = {name: sum(one.outcomes[name].value for one in mine) / len(mine) for name in OUTCOMES}
     return Row(kind=kind, scenarios=len(mine), shares=shares)
+
+
+def score_as_json(score: Score) -> dict[str, Any]:
+    """Return the score as plain data."""
+    return {
+        "score": None if score.score is None else float(f"{score.score:.9g}"),
+        "matrix": {
+            row.kind: {
+                "scenarios": row.scenarios,
+                **{name: float(f"{row.shares[name]:.9g}") for name in OUTCOMES},
+                "right": float(f"{row.right:.9g}"),
+            }
+            for row in score.rows
+        },
+        "missed": list(score.missed),
+        "false_aborts": list(score.false_aborts),
+    }

@@ -1,0 +1,166 @@
+"""Simulate a policy under one or more scenarios: choose the engine, play the runs, keep what is known.
+
+The one entry for the command line, for notebooks and for whoever predicts. Interrupting it is no failure: what was
+finished until then is returned and says that it is not complete. Nothing is printed here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from typing import Any, Protocol
+
+from controller.manifests.policies import Policy
+from sim.outcomes.result import SimulatedRelease, SimulationResult
+from sim.outcomes.table import MeasurementTable, RunTable
+from sim.scenarios import Scenario
+
+RUNS = 1_000
+"""How many runs of each release are played unless somebody says otherwise."""
+
+RUNS_MAX = 10_000_000
+
+Progress = Callable[[str, int], None]
+"""Told the name of a scenario, and how many more of its runs are finished."""
+
+
+class SimulateError(ValueError):
+    """A simulation that cannot be made as it was asked for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Played:
+    """The runs of one scenario, perhaps fewer than were asked for."""
+
+    table: RunTable | None
+    measurements: MeasurementTable | None = None
+
+
+class Engine(Protocol):
+    """What plays runs."""
+
+    @property
+    def name(self) -> str:
+        """What reports call it."""
+
+    def play(
+        self,
+        policy: Policy,
+        scenario: Scenario,
+        *,
+        runs: int,
+        seed: int,
+        measurements: bool,
+        progress: Callable[[int], None],
+    ) -> Played:
+        """Play so many runs of one scenario; return what is finished when it is interrupted."""
+
+
+def simulate(
+    policy: Policy,
+    scenarios: Sequence[Scenario],
+    *,
+    engine: Engine,
+    runs: int = RUNS,
+    seed: int = 1,
+    measurements: bool = False,
+    progress: Progress | None = None,
+) -> SimulationResult:
+    """Return what this policy does to each of these releases.
+
+    Args:
+        runs: of each release.
+        measurements: keep every measurement, for tables and for judging again.
+
+    Raises:
+        SimulateError: no scenario, two of one name, a number of runs that makes no sense.
+        KeyboardInterrupt: it was interrupted before a single run was finished.
+    """
+    _check(scenarios, runs, seed)
+    finished: list[SimulatedRelease] = []
+    for scenario in scenarios:
+
+        def told(more: int, name: str = scenario.name) -> None:
+            if progress is not None:
+                progress(name, more)
+
+        try:
+            played = engine.play(policy, scenario, runs=runs, seed=seed, measurements=measurements, progress=told)
+        except KeyboardInterrupt:
+            if not finished:
+                raise
+            break
+        if played.table is not None and len(played.table):
+            finished.append(SimulatedRelease(scenario=scenario, table=played.table, measurements=played.measurements))
+        if played.table is None or len(played.table) < runs:
+            break
+    if not finished:
+        raise KeyboardInterrupt
+    return SimulationResult(
+        policy=policy,
+        releases=tuple(finished),
+        runs=runs,
+        wanted=len(scenarios),
+        seed=seed,
+        engine=engine.name,
+        versions=versions(),
+    )
+
+
+def _check(scenarios: Sequence[Scenario], runs: int, seed: int) -> None:
+    if not scenarios:
+        raise SimulateError("there is no release to simulate; name one at least")
+    names = [one.name for one in scenarios]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise SimulateError(f"two releases are named {twice[0]}; give each a name of its own")
+    if not 1 <= runs <= RUNS_MAX:
+        raise SimulateError(f"runs is {runs:,}; it needs 1 to {RUNS_MAX:,}")
+    if seed < 0:
+        raise SimulateError(f"the seed is {seed}; it needs 0 or more")
+
+
+def refusals() -> tuple[type[Exception], ...]:
+    """Return the errors by which the model refuses a policy or a scenario: the user's to repair, not bugs."""
+    from promql.syntax import PromQLSyntaxError
+    from sim.driving.deployments import DrivingError
+    from sim.metrics_model.errors import PlanError
+
+    return (SimulateError, DrivingError, PlanError, PromQLSyntaxError)
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of the packages whose numbers these are."""
+    return {name: metadata.version(name) for name in ("gamebird", "numpy")}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flock:
+    """The engine for many runs: those that share a history are played together.
+
+    Attributes:
+        workers: processes; None: one for each core.
+        cohorts: platform histories; None: about a hundred.
+        client: a Dask client whose workers play instead.
+        metrics_map: metrics that the model does not know, as ones that it knows.
+    """
+
+    workers: int | None = None
+    cohorts: int | None = None
+    client: Any = None
+    metrics_map: Any = None
+    name: str = "flock"
+
+    def play(
+        self,
+        policy: Policy,
+        scenario: Scenario,
+        *,
+        runs: int,
+        seed: int,
+        measurements: bool,
+        progress: Callable[[int], None],
+    ) -> Played:
+        """Play the runs of one scenario."""
+        raise NotImplementedError
