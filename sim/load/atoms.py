@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammainc
 
 from sim.load.conditions import Conditions, Side
+from sim.load.flows import Flows
 from sim.load.happenings import Happenings
-from sim.load.latencies import bin_shares
+from sim.load.latencies import Waits, bin_shares, mean_s, second_moment_s2
+from sim.load.pods import Pod
+from sim.load.queueing import Queues, wait_points_s
 from sim.metrics_model.cells import End, reaches
 from sim.metrics_model.plan import MetricsPlan
 from sim.scenarios import Scenario
@@ -43,8 +47,39 @@ class Atoms:
         self._others = _into_atoms(
             plan, [kind.share * (not met) for kind, met in zip(space.kinds, reached, strict=True)]
         )
+        self._reach = sum(kind.share for kind, met in zip(space.kinds, reached, strict=True) if met)
+        self._queues = self._queues_of(scenario)
         self._known: dict[bytes, Floats] = {}
         self.steady = self.shares(self.side.conditions(NOBODY, np.zeros(1), np.zeros(1)))[0]
+
+    def _queues_of(self, scenario: Scenario) -> Queues | None:
+        service, latency = scenario.service, self.side.release.latency
+        if service.concurrency is None:
+            return None
+        fault = self._reach if self.side.has_fault else 0.0
+        mean = fault * mean_s(latency, is_faulty=True) + (1 - fault) * mean_s(latency, is_faulty=False)
+        square = fault * second_moment_s2(latency, is_faulty=True)
+        square += (1 - fault) * second_moment_s2(latency, is_faulty=False)
+        # (1 + cv²)/2 with cv² = E[S²]/E[S]² - 1
+        return Queues(service.concurrency, service.queue_max, square / mean**2 / 2)
+
+    def with_waiting(self, pod: Pod, flows: Flows, place: int, starts_s: Floats, met: Conditions) -> Conditions:
+        """Return the conditions with what waiting in the pod does.
+
+        Args:
+            starts_s: (pieces + 1,) where what the pod meets changes, from its first request on; `met` is of these.
+        """
+        if self._queues is None:
+            return met
+        fault = met.fault * self._reach
+        latency = self.side.release.latency
+        faulty_s = mean_s(latency, is_faulty=True) + met.leaked_s
+        service_s = met.slowness * (fault * faulty_s + (1 - fault) * mean_s(latency, is_faulty=False))
+        middle_s = (starts_s[:-1] + starts_s[1:]) / 2
+        rps = flows.rps_at(place, middle_s) * (1 - met.intercepted)
+        key = (pod.name, pod.created_s)
+        found = self._queues.followed(key, starts_s, rps, service_s)
+        return replace(met, rejected=found.rejected, waits=found.waits, wait_s=found.wait_s, wait_cv2=found.wait_cv2)
 
     def shares(self, conditions: Conditions) -> Floats:
         """Return (pieces, atoms) the probability of each atom in each piece."""
@@ -60,22 +95,24 @@ class Atoms:
     def _worked_out(self, met: Conditions) -> Floats:
         nothing = np.zeros_like(met.fault)
         latency = self.side.release.latency
-        faulty = self._cells(
-            self._ends(met, met.faulty_errors, met.wrong),
-            bin_shares(latency, self._edges_s, is_faulty=True, slowness=met.slowness, leaked_s=met.leaked_s),
-        )
-        plain = self._cells(
-            self._ends(met, nothing, nothing),
-            bin_shares(latency, self._edges_s, is_faulty=False, slowness=met.slowness, leaked_s=nothing),
-        )
+        waits = Waits(met.waits, wait_points_s(met)) if self.side.has_queue else None
+
+        def bins(leaked_s: Floats, *, is_faulty: bool) -> Floats:
+            return bin_shares(
+                latency, self._edges_s, is_faulty=is_faulty, slowness=met.slowness, leaked_s=leaked_s, waits=waits
+            )
+
+        faulty = self._cells(self._ends(met, met.faulty_errors, met.wrong), bins(met.leaked_s, is_faulty=True))
+        plain = self._cells(self._ends(met, nothing, nothing), bins(nothing, is_faulty=False))
         mixed = met.fault[:, None] * faulty + (1 - met.fault)[:, None] * plain
         return np.asarray(mixed @ self._reached + plain @ self._others)
 
     def _ends(self, met: Conditions, faulty: Floats, wrong: Floats) -> Floats:
-        """Return (pieces, endings) how requests end: the proxy first, then a pod that hangs, then the fault, then what
-        fails anyway; of what is left, the proxy may hold some back."""
+        """Return (pieces, endings) how requests end: by the proxy, in a pod that hangs or is full, by the fault, by
+        what fails anyway, in this order; of what is left, the proxy may hold some back."""
         arrives = 1 - met.intercepted
-        answered = arrives * (1 - met.unanswered)
+        taken = arrives * (1 - met.unanswered)
+        answered = taken * (1 - met.rejected)
         sound = answered * (1 - faulty)
         fine = sound * (1 - met.errors)
         good = fine * (1 - wrong)
@@ -94,8 +131,10 @@ class Atoms:
                     found[:, place] = good * (1 - met.held.sum(axis=1))
                 case End.HELD:
                     found[:, place] = good * met.held[:, self.side.delays_s.index(ending.held_s)]
-                case End.FAULTY | End.REJECTED:
-                    pass  # below, and where queues are
+                case End.REJECTED:
+                    found[:, place] = taken * met.rejected
+                case End.FAULTY:
+                    pass  # below: it may be counted with others
         found[:, self._faulty_place()] += answered * faulty
         return found
 

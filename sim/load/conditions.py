@@ -6,7 +6,7 @@ pod's rate; instants at which it jumps are listed, so that integrals can be spli
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +42,7 @@ class Conditions:
         leaked_s: what every answer that meets the fault takes longer.
         unanswered: 1 where the pod hangs.
         intercepted: share that the proxy answers by itself.
+        rejected, waits, wait_s, wait_cv2: what waiting in the pod does, as in `queueing.Waiting`.
         held: (pieces, delays) share of good answers that the proxy holds back, by how long.
     """
 
@@ -53,37 +54,28 @@ class Conditions:
     leaked_s: Floats
     unanswered: Floats
     intercepted: Floats
+    rejected: Floats
+    waits: Floats
+    wait_s: Floats
+    wait_cv2: Floats
     held: Floats
 
     def table(self) -> Floats:
-        """Return (pieces, 8 + delays) all of it side by side."""
-        columns = [
-            self.fault,
-            self.faulty_errors,
-            self.wrong,
-            self.errors,
-            self.slowness,
-            self.leaked_s,
-            self.unanswered,
-            self.intercepted,
-        ]
+        """Return (pieces, columns) all of it side by side."""
+        columns = [getattr(self, name) for name in _COLUMNS]
         return np.concatenate([np.stack(columns, axis=1), self.held], axis=1)
+
+    def of_pieces(self, pieces: NDArray[np.intp]) -> Conditions:
+        """Return the conditions of some of the pieces."""
+        return self.of_table(self.table()[pieces])
 
     @classmethod
     def of_table(cls, table: Floats) -> Conditions:
         """Return the conditions of a table's rows."""
-        fault, faulty_errors, wrong, errors, slowness, leaked_s, unanswered, intercepted = table.T[:8]
-        return cls(
-            fault=fault,
-            faulty_errors=faulty_errors,
-            wrong=wrong,
-            errors=errors,
-            slowness=slowness,
-            leaked_s=leaked_s,
-            unanswered=unanswered,
-            intercepted=intercepted,
-            held=table[:, 8:],
-        )
+        return cls(**dict(zip(_COLUMNS, table.T, strict=False)), held=table[:, len(_COLUMNS) :])
+
+
+_COLUMNS = tuple(field.name for field in fields(Conditions) if field.name != "held")
 
 
 class Side:
@@ -111,7 +103,8 @@ class Side:
         self.delays_s = tuple(
             sorted({one.proxy_slow_by_s for one in scenario.incidents if one.proxy_slow_share and one.proxy_slow_by_s})
         )
-        self.hangs_on_rate = release.above_rps is not None and self.has_fault
+        self.has_queue = service.concurrency is not None
+        self.hangs_on_rate = self.has_queue or (release.above_rps is not None and self.has_fault)
         self.is_steady = not (
             self.incidents
             or self.switched_off
@@ -163,6 +156,10 @@ class Side:
             leaked_s=release.leak.latency_ms_per_minute * age_s / 60_000,
             unanswered=np.asarray(hangs, dtype=np.float64),
             intercepted=intercepted,
+            rejected=np.zeros_like(t_s),
+            waits=np.zeros_like(t_s),
+            wait_s=np.zeros_like(t_s),
+            wait_cv2=np.ones_like(t_s),
             held=held,
         )
 

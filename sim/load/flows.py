@@ -50,6 +50,11 @@ class Flows:
         found = self._before[places, inside] + self.shares[places, inside] * since
         return np.asarray(np.where(column < 0, 0.0, found))
 
+    def begins_s(self, place: int) -> float:
+        """Return when a pod gets its first share of the traffic; never before the traffic itself."""
+        some = np.flatnonzero(self.shares[place] > 0)
+        return max(float(self.starts_s[some[0]]) if len(some) else 0.0, 0.0)
+
     def rps_at(self, place: int, t_s: Floats) -> Floats:
         """Return one pod's rate at each instant, requests/s."""
         column = np.searchsorted(self.starts_s, t_s, side="right") - 1

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,14 @@ from scipy.special import ndtr
 from sim.releases import Latency
 
 Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Waits:
+    """(pieces,) the share of requests that wait; (pieces, points) waits that stand for equal parts of those."""
+
+    share: Floats
+    points_s: Floats
 
 
 def cumulative(latency: Latency, at_s: Floats, *, is_faulty: bool) -> Floats:
@@ -39,17 +48,26 @@ def _body(at_s: Floats, median_s: float, sigma: float) -> Floats:
     return np.asarray(ndtr((logs - math.log(median_s)) / sigma), dtype=np.float64)
 
 
-def bin_shares(latency: Latency, edges_s: Floats, *, is_faulty: bool, slowness: Floats, leaked_s: Floats) -> Floats:
+def bin_shares(
+    latency: Latency, edges_s: Floats, *, is_faulty: bool, slowness: Floats, leaked_s: Floats, waits: Waits | None
+) -> Floats:
     """Return (pieces, bins) the share of answers in each latency bin.
 
     Args:
         edges_s: (bins - 1,) upper bounds.
         slowness: (pieces,) what every answer's time is multiplied by.
         leaked_s: (pieces,) what every answer takes longer, before it is multiplied.
+        waits: what comes before a request is worked on; None where nothing ever waits.
     """
-    at_s = edges_s[None, :] / slowness[:, None] - leaked_s[:, None]
-    within = cumulative(latency, at_s, is_faulty=is_faulty)
-    return np.diff(within, axis=1, prepend=0.0, append=1.0)
+
+    def within(at_s: Floats) -> Floats:
+        return cumulative(latency, at_s / slowness[:, None] - leaked_s[:, None], is_faulty=is_faulty)
+
+    found = within(np.broadcast_to(edges_s, (len(slowness), len(edges_s))))
+    if waits is not None:
+        late = [within(edges_s[None, :] - points_s[:, None]) for points_s in waits.points_s.T]
+        found = (1 - waits.share)[:, None] * found + waits.share[:, None] * np.mean(late, axis=0)
+    return np.diff(found, axis=1, prepend=0.0, append=1.0)
 
 
 def mean_s(latency: Latency, *, is_faulty: bool) -> float:

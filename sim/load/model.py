@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.load.atoms import Atoms
+from sim.load.conditions import GRID_S
 from sim.load.demand import Demand
 from sim.load.flows import Flows
 from sim.load.happenings import happenings_of
@@ -144,15 +145,39 @@ class Spans:
         """Cut time where something changes, and add the pieces up again."""
         pod, flows, side = self._pods[place], self._flows, self._model.side(self._pods[place])
         first_s, last_s = float(from_s.min()), float(to_s.max())
-        cuts = [side.side.edges_s(pod, first_s, last_s)]
-        if side.side.hangs_on_rate:
-            cuts += [flows.starts_s, self._model.demand.edges_s]
-        inner = np.concatenate(cuts)
-        inner = inner[(inner > first_s) & (inner < last_s)]
-        edges_s = np.unique(np.concatenate([from_s, to_s, inner]))
+        began_s = flows.begins_s(place) if side.side.has_queue else first_s
+        cuts_s = self._cuts_s(place, min(began_s, first_s), last_s)
+        edges_s = np.unique(np.concatenate([from_s, to_s, cuts_s[(cuts_s > first_s) & (cuts_s < last_s)]]))
         middle_s = (edges_s[:-1] + edges_s[1:]) / 2
-        shares = side.shares(side.side.conditions(pod, middle_s, flows.rps_at(place, middle_s)))
+        if side.side.has_queue and last_s > began_s:
+            shares = self._with_queue(place, middle_s, np.unique(np.concatenate([[began_s, last_s], cuts_s])))
+        else:
+            shares = side.shares(side.side.conditions(pod, middle_s, flows.rps_at(place, middle_s)))
         pieces = np.diff(flows.until(place, edges_s))[:, None] * shares
         totals = np.concatenate([np.zeros((1, pieces.shape[1])), np.cumsum(pieces, axis=0)])
         found = totals[np.searchsorted(edges_s, to_s)] - totals[np.searchsorted(edges_s, from_s)]
         return np.asarray(np.maximum(found, 0.0))  # what nothing falls into must not be a little less than nothing
+
+    def _with_queue(self, place: int, at_s: Floats, cuts_s: Floats) -> Floats:
+        """Return (instants, atoms) chances in a pod whose queue is followed from its first request on.
+
+        What the pod meets is worked out on cuts of its own, so that no answer hangs on who asks for which span.
+        """
+        pod, flows, side = self._pods[place], self._flows, self._model.side(self._pods[place])
+        starts_s = cuts_s[cuts_s >= flows.begins_s(place)]
+        middle_s = (starts_s[:-1] + starts_s[1:]) / 2
+        met = side.side.conditions(pod, middle_s, flows.rps_at(place, middle_s))
+        met = side.with_waiting(pod, flows, place, starts_s, met)
+        pieces = np.clip(np.searchsorted(starts_s, at_s, side="right") - 1, 0, len(middle_s) - 1)
+        wanted, back = np.unique(pieces, return_inverse=True)
+        return side.shares(met.of_pieces(wanted))[back]
+
+    def _cuts_s(self, place: int, first_s: float, last_s: float) -> Floats:
+        """Return where what a pod's requests meet changes."""
+        pod, flows, side = self._pods[place], self._flows, self._model.side(self._pods[place])
+        cuts = [side.side.edges_s(pod, first_s, last_s)]
+        if side.side.hangs_on_rate:
+            cuts += [flows.starts_s, self._model.demand.edges_s]
+        if side.side.has_queue:
+            cuts.append(np.arange(np.ceil(first_s / GRID_S), np.floor(last_s / GRID_S) + 1) * GRID_S)
+        return np.concatenate(cuts)
