@@ -8,23 +8,19 @@ from __future__ import annotations
 
 from controller.core.evidence import due_phase
 from controller.core.evidence_deadlines import wait_s
-from controller.core.runs import AnalysisPhase, AnalysisRun, AnalysisStatus, MetricResult
+from controller.core.runs import COMPLETED, AnalysisPhase, AnalysisRun, AnalysisStatus, MetricResult
 from controller.manifests.values import Metric, Parity
+
+# Members bound once: to Python 3.11 a member looked up in its enum costs as much as ten names of a module.
+_SUCCESSFUL, _RUNNING = AnalysisPhase.SUCCESSFUL, AnalysisPhase.RUNNING
+_FAILED, _ERROR, _INCONCLUSIVE = AnalysisPhase.FAILED, AnalysisPhase.ERROR, AnalysisPhase.INCONCLUSIVE
+_STRICT, _OFF = Parity.STRICT, Parity.OFF
 
 _BADNESS = {
     phase: rank
-    for rank, phase in enumerate(
-        (
-            AnalysisPhase.SUCCESSFUL,
-            AnalysisPhase.RUNNING,
-            AnalysisPhase.PENDING,
-            AnalysisPhase.INCONCLUSIVE,
-            AnalysisPhase.ERROR,
-            AnalysisPhase.FAILED,
-        )
-    )
+    for rank, phase in enumerate((_SUCCESSFUL, _RUNNING, AnalysisPhase.PENDING, _INCONCLUSIVE, _ERROR, _FAILED))
 }
-_ENDS_THE_RUN = (AnalysisPhase.FAILED, AnalysisPhase.ERROR, AnalysisPhase.INCONCLUSIVE)
+_ENDS_THE_RUN = (_FAILED, _ERROR, _INCONCLUSIVE)
 
 
 def is_worse(current: AnalysisPhase, new: AnalysisPhase) -> bool:
@@ -34,7 +30,12 @@ def is_worse(current: AnalysisPhase, new: AnalysisPhase) -> bool:
 
 def is_terminating(run: AnalysisRun) -> bool:
     """Return whether the run takes no new measurement: it was told to stop, or a metric has ended it."""
-    return run.terminate or any(result.phase in _ENDS_THE_RUN and not result.dry_run for result in run.status.results)
+    if run.terminate:
+        return True
+    for result in run.status.results:  # noqa: SIM110  (a generator costs more than the loop)
+        if result.phase in _ENDS_THE_RUN and not result.dry_run:
+            return True
+    return False
 
 
 def bad_verdict(metric: Metric, result: MetricResult) -> tuple[AnalysisPhase | None, str]:
@@ -47,21 +48,21 @@ def bad_verdict(metric: Metric, result: MetricResult) -> tuple[AnalysisPhase | N
     failure_limit = metric.failure_limit
     failed = result.consecutive_failure if counts_in_a_row(metric) else result.failed
     if 0 <= failure_limit < failed:
-        phase, message = AnalysisPhase.FAILED, f"failed ({failed}) > failureLimit ({failure_limit})"
+        phase, message = _FAILED, f"failed ({failed}) > failureLimit ({failure_limit})"
     inconclusive_limit = metric.inconclusive_limit
     if result.inconclusive > inconclusive_limit:
-        phase = AnalysisPhase.INCONCLUSIVE
+        phase = _INCONCLUSIVE
         message = f"inconclusive ({result.inconclusive}) > inconclusiveLimit ({inconclusive_limit})"
     error_limit = metric.consecutive_error_limit
     if result.consecutive_error > error_limit:
-        phase = AnalysisPhase.ERROR
+        phase = _ERROR
         message = f"consecutiveErrors ({result.consecutive_error}) > consecutiveErrorLimit ({error_limit})"
     return phase, message
 
 
 def counts_in_a_row(metric: Metric) -> bool:
     """Return whether failures count only in a row: where the policy says so, and is not held to Argo's letter."""
-    return metric.evidence.consecutive_limits and metric.evidence.parity is Parity.OFF
+    return metric.evidence.consecutive_limits and metric.evidence.parity is _OFF
 
 
 def metric_phase(metric: Metric, result: MetricResult, *, terminating: bool) -> AnalysisPhase:
@@ -70,81 +71,88 @@ def metric_phase(metric: Metric, result: MetricResult, *, terminating: bool) -> 
     Without strict parity a metric that is stopped before any measurement succeeded is Inconclusive: an
     analysis that ended without evidence is never a success. The same holds, in either, below a floor.
     """
-    if result.phase.completed:
-        if result.phase is AnalysisPhase.SUCCESSFUL and not result.dry_run:
+    if result.phase in COMPLETED:
+        if result.phase is _SUCCESSFUL and not result.dry_run:
             # Only reached with new evidence while another metric waits for its own.
             return bad_verdict(metric, result)[0] or result.phase
         return result.phase
     bad, _ = bad_verdict(metric, result)
     if bad is not None:
         return bad
-    strict = metric.evidence.parity is Parity.STRICT
+    strict = metric.evidence.parity is _STRICT
     streak = metric.consecutive_success_limit
     if 0 < streak <= result.consecutive_success:
-        return AnalysisPhase.SUCCESSFUL
+        return _SUCCESSFUL
     count = metric.measurements_wanted
     if count is not None and result.count >= count:
         if streak > 0:
-            return AnalysisPhase.INCONCLUSIVE if metric.failure_limit >= 0 else AnalysisPhase.FAILED
+            return _INCONCLUSIVE if metric.failure_limit >= 0 else _FAILED
         if not strict and result.successful == 0:
-            return AnalysisPhase.INCONCLUSIVE
-        return AnalysisPhase.SUCCESSFUL
+            return _INCONCLUSIVE
+        return _SUCCESSFUL
     if terminating:
         if result.successful == 0 and (result.missing or not strict):
-            return AnalysisPhase.INCONCLUSIVE
-        return AnalysisPhase.SUCCESSFUL
-    return AnalysisPhase.RUNNING
+            return _INCONCLUSIVE
+        return _SUCCESSFUL
+    return _RUNNING
 
 
-def assess(run: AnalysisRun, status: AnalysisStatus, now_s: float) -> AnalysisStatus:
-    """Return the status with the phases of its metrics and of the run brought up to date."""
-    return _Assessment(run, status, now_s).conclude()
+def assess(run: AnalysisRun, results: dict[str, MetricResult], now_s: float) -> AnalysisStatus:
+    """Return the run's status with these results; its own, unchanged, if they say nothing new.
+
+    Args:
+        results: by metric, with the newest measurements counted; taken over and brought up to date.
+    """
+    return _Assessment(run, results, now_s).conclude()
 
 
 class _Assessment:
     """One pass over the metrics of a run: the worst phase so far and whether all have ended."""
 
-    def __init__(self, run: AnalysisRun, status: AnalysisStatus, now_s: float) -> None:
+    __slots__ = ("all_ended", "message", "now_s", "results", "run", "terminating", "unproven", "worst")
+
+    def __init__(self, run: AnalysisRun, results: dict[str, MetricResult], now_s: float) -> None:
         self.run = run
-        self.status = status
+        self.results = results
         self.now_s = now_s
-        self.terminating = run.terminate or any(r.phase in _ENDS_THE_RUN and not r.dry_run for r in status.results)
+        self.terminating = is_terminating(run)
         self.worst: AnalysisPhase | None = None
         self.message = "Run Terminated" if run.terminate else ""
         self.all_ended = True
         self.unproven = False  # something that counts was never measured, and the policy minds
 
     def conclude(self) -> AnalysisStatus:
-        results = {result.name: result for result in self.status.results}
+        results = self.results
         for metric in self.run.metrics:
             result = results.get(metric.name)
             if result is None:
                 self.all_ended = False  # not begun: its initial delay, or the run was stopped first
-                if metric.evidence.parity is Parity.OFF and metric.name not in self.run.dry_run:
+                if metric.evidence.parity is _OFF and metric.name not in self.run.dry_run:
                     self.unproven = True
                 continue
             results[metric.name] = self._assess_metric(metric, result)
         phase, message = self._run_phase()
-        old = self.status
+        old, told = self.run.status, tuple(results.values())
         if phase is old.phase:
             message = old.message
-        completed_s = self.now_s if phase.completed and old.completed_s is None else old.completed_s
+            if old.started_s is not None and told == old.results:
+                return old
         return AnalysisStatus(
             phase=phase,
             message=message,
             started_s=self.now_s if old.started_s is None else old.started_s,
-            completed_s=completed_s,
-            results=tuple(results[result.name] for result in old.results),
+            completed_s=self.now_s if phase in COMPLETED and old.completed_s is None else old.completed_s,
+            results=told,
         )
 
     def _assess_metric(self, metric: Metric, result: MetricResult) -> MetricResult:
         phase = metric_phase(metric, result, terminating=self.terminating)
-        if not phase.completed:
+        if result.missing_since_s is not None and phase not in COMPLETED:
             phase = self._overdue_phase(metric, result) or phase
         if phase is not result.phase:
             message = result.measurements[-1].message if result.measurements else result.message
             result = _with_phase(result, phase, message)
-        if not phase.completed:
+        if phase not in COMPLETED:
             self.all_ended = False
             return result
         _, why = bad_verdict(metric, result)
@@ -152,7 +160,7 @@ class _Assessment:
             why = f"evidence missing for {wait_s(metric):g}s"
         if result.dry_run:
             if self.worst is None:
-                self.worst = AnalysisPhase.SUCCESSFUL
+                self.worst = _SUCCESSFUL
             if why:
                 result = _with_phase(result, phase, f"Metric assessed {phase} due to {why}")
         elif self.worst is None or is_worse(self.worst, phase):
@@ -172,12 +180,12 @@ class _Assessment:
     def _run_phase(self) -> tuple[AnalysisPhase, str]:
         if self.terminating:
             # Told to stop before everything was measured. Argo calls what is missing a success.
-            worst = self.worst or AnalysisPhase.SUCCESSFUL
-            if worst is AnalysisPhase.SUCCESSFUL and self.unproven:
-                worst = AnalysisPhase.INCONCLUSIVE
+            worst = self.worst or _SUCCESSFUL
+            if worst is _SUCCESSFUL and self.unproven:
+                worst = _INCONCLUSIVE
             return worst, self.message
         if not self.all_ended or self.worst is None:
-            return AnalysisPhase.RUNNING, ""
+            return _RUNNING, ""
         return self.worst, self.message
 
 
