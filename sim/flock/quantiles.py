@@ -91,9 +91,13 @@ def poisson(cells: Words, means: Floats, runs: Words) -> Floats:
     if large.all():
         _fill(counts, slice(None), cells, means, runs, _by_expansion)
         return counts
-    for rows, fill in ((np.flatnonzero(large), _by_expansion), (np.flatnonzero((means > 0) & ~large), _by_thresholds)):
-        if len(rows):
-            _fill(counts, rows, cells[rows], means[rows], runs, fill)
+    rows = np.flatnonzero(large)
+    if len(rows):
+        _fill(counts, rows, cells[rows], means[rows], runs, _by_expansion)
+    rows = np.flatnonzero((means > 0) & ~large)
+    if len(rows):
+        rows = rows[np.argsort(-means[rows], kind="stable")]
+        _fill(counts, rows, cells[rows], means[rows], runs, _by_thresholds)
     return counts
 
 
@@ -130,11 +134,14 @@ def _by_thresholds(words: Words, means: Floats) -> NDArray[np.uint8]:
     limits = _thresholds(means)
     counts = np.zeros(words.shape, dtype=np.uint8)
     above = np.empty(words.shape, dtype=np.bool_)
-    for limit in limits.T:
-        np.greater_equal(words, limit[:, None], out=above)
-        if not above.any():
+    cells = len(words)
+    for limit, reaches in zip(limits.T, np.count_nonzero(limits < _LARGEST, axis=0).tolist(), strict=True):
+        # Means fall from cell to cell, so those that cannot count so far are the last ones.
+        cells = min(cells, reaches)
+        if not cells:
             break
-        counts += above.view(np.uint8)
+        np.greater_equal(words[:cells], limit[:cells, None], out=above[:cells])
+        counts[:cells] += above[:cells].view(np.uint8)
     return counts
 
 

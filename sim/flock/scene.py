@@ -65,6 +65,7 @@ class Cast:
 
     def __init__(self, stage: Stage, *, seed: int, cohort: int) -> None:
         plan = stage.plan
+        self.stage = stage
         self.scenario = stage.scenario
         self.plan = plan
         self.load = stage.load

@@ -9,6 +9,7 @@ from controller.manifests.values import Metric, PrometheusProvider
 from promql.syntax import PromQLSyntaxError, parse
 from promql.syntax.reading import readings
 from sim.driving import Deployment, prepare
+from sim.flock.selections import Selections
 from sim.load.model import LoadModel
 from sim.metrics_model import MetricsPlan, naming_of, plan_metrics
 from sim.scenarios import Scenario
@@ -31,6 +32,7 @@ class Stage:
     metrics: tuple[str, ...]
     reaches_ms: dict[str, tuple[int, ...]]
     horizon_s: float
+    selections: Selections
 
 
 def set_stage(policy: Policy, scenario: Scenario) -> Stage:
@@ -58,6 +60,7 @@ def set_stage(policy: Policy, scenario: Scenario) -> Stage:
         metrics=tuple(dict.fromkeys(metric.name for metric in metrics)),
         reaches_ms=reaches,
         horizon_s=horizon_s,
+        selections=Selections(plan.atoms),
     )
 
 

@@ -1,8 +1,7 @@
 """The flock's metrics as PromQL reads them: nothing is drawn before somebody looks at it.
 
 `FlockStore` answers the edges of windows for rate, increase and delta over all targets at once, and everything else
-as blocks, one for each target, because each target is scraped at a phase of its own. Which series and which samples a
-selector finds is worked out once for a path (`Views`), for all blocks of runs that take it.
+as blocks, one for each target, because each target is scraped at a phase of its own.
 """
 
 from __future__ import annotations
@@ -17,7 +16,9 @@ from promql.storage.edges import Edges
 from promql.storage.labels import Labels
 from promql.syntax.tree import Matcher
 from sim.flock.counters import Counters, Unit
-from sim.flock.views import Part, Term, Views, wanted_by
+from sim.flock.scene import Scraped
+from sim.flock.selections import Selection
+from sim.flock.views import Sample, Views, Windows, wanted_by
 
 
 class FlockStore:
@@ -27,12 +28,12 @@ class FlockStore:
         foreseen: by unit, instants that are sure to be read later.
     """
 
-    __slots__ = ("_foreseen", "_scene", "_views", "counters")
+    __slots__ = ("_foreseen", "_known", "_views", "counters")
 
     def __init__(self, views: Views, counters: Counters, foreseen: Mapping[Unit, Sequence[int]] | None = None) -> None:
         self._views = views
-        self._scene = views.scene
         self._foreseen = foreseen
+        self._known: set[int] = set()
         self.counters = counters
 
     @property
@@ -41,13 +42,14 @@ class FlockStore:
 
     def select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> Sequence[Block]:
         """Return one block for each target that has matching series and was scraped in the span."""
-        end_ms = min(end_ms, self._scene.visible_ms)
+        scene = self._views.scene
+        end_ms = min(end_ms, scene.visible_ms)
         found: list[Block] = []
-        for part in self._views.parts(tuple(matchers)):
-            times_ms = part.scraped.schedule.times_ms
+        for place, selection, _ in self._views.chosen(tuple(matchers)).parts:
+            times_ms = scene.targets[place].schedule.times_ms
             low, high = np.searchsorted(times_ms, (start_ms, end_ms + 1)).tolist()
             if low < high:
-                found.append(TargetBlock(self, part, low, high))
+                found.append(TargetBlock(self, self._views, place, selection, low, high))
         return found
 
     def edges(
@@ -57,99 +59,161 @@ class FlockStore:
 
         None where that does not suffice: gauges, or series that may be born within a window.
         """
-        view = self._views.edges(tuple(matchers), tuple(starts_ms.tolist()), tuple(ends_ms.tolist()))
-        if view is None:
+        chosen = self._views.chosen(tuple(matchers))
+        if not chosen.only_edges:
             return None
-        self.read(view.wanted)
-        shape = (len(view.labels), self.runs, len(ends_ms))
-        first, last = np.empty(shape), np.empty(shape)
-        for values, terms in ((first, view.first), (last, view.last)):
-            for rows, step, term in terms:
-                values[rows, :, step] = self.values_of(term)
-        lost = None
-        if view.resets and is_counter:
-            lost = np.zeros(shape)
-            for rows, step, before, after in view.resets:
-                high, low = self.values_of(before), self.values_of(after)
-                lost[rows, :, step] += np.where(low < high, high, 0.0)
-        return view.labels, Edges(
-            first=first, last=last, first_ms=view.first_ms, last_ms=view.last_ms, counts=view.counts, lost=lost
+        windows = self._views.windows(chosen, tuple(starts_ms.tolist()), tuple(ends_ms.tolist()))
+        if not self._views.are_born(chosen, windows):
+            return None
+        self._read_windows(windows)
+        first = np.empty((len(ends_ms), len(chosen.labels), self.runs))
+        last = np.empty_like(first)
+        lost = np.zeros_like(first) if windows.has_resets and is_counter else None
+        for place, selection, rows in chosen.parts:
+            row = chosen.targets.index(place)
+            for step, pair in enumerate(windows.edges[row]):
+                if pair is not None:
+                    self._put(selection, pair[0], first[step, rows])
+                    self._put(selection, pair[1], last[step, rows])
+            if lost is not None:
+                for step, before, after in windows.resets[row]:
+                    high, low = self.values_of(selection, before), self.values_of(selection, after)
+                    lost[step, rows] += np.where(low < high, high, 0.0)
+        by_series = chosen.rows
+        return chosen.labels, Edges(
+            first=_steps_last(first),
+            last=_steps_last(last),
+            first_ms=windows.first_ms[by_series],
+            last_ms=windows.last_ms[by_series],
+            counts=windows.counts[by_series],
+            lost=None if lost is None else _steps_last(lost),
         )
+
+    def _read_windows(self, windows: Windows) -> None:
+        # Other selectors of the same look have mostly the same windows.
+        if id(windows) not in self._known:
+            self.read(windows.wanted)
+            self._known.add(id(windows))
 
     def read(self, wanted: Mapping[Unit, Sequence[int]]) -> None:
         """Make the counts at some instants known."""
-        self.counters.read(wanted, self._scene, self._foreseen)
+        self.counters.read(wanted, self._views.scene, self._foreseen)
 
-    def values_of(self, term: Term) -> Floats:
-        """Return (series, runs) values at one scrape of one target, which were read before."""
-        total: Floats | None = None
-        for weights, units in term.counted:
-            counts = self.counters.at(units[0], term.time_ms)
-            for unit in units[1:]:
-                counts = counts + self.counters.at(unit, term.time_ms)
-            value = weights @ counts
-            total = value if total is None else total + value
-        if total is None:
-            total = np.zeros((len(term.levels), self.runs))
-        if term.has_levels:
-            total = total + term.levels[:, None]
+    def _put(self, selection: Selection, sample: Sample, into: Floats) -> None:
+        for side in (0, 1):
+            units = sample.units[side]
+            if units and selection.counts[side] and not sample.units[1 - side]:
+                np.matmul(selection.weights[side], self._counts(units, sample.time_ms), out=into)
+                return
+        into[:] = self.values_of(selection, sample)
+
+    def _counts(self, units: Sequence[Unit], time_ms: int) -> Floats:
+        counts = self.counters.at(units[0], time_ms)
+        for unit in units[1:]:
+            counts = counts + self.counters.at(unit, time_ms)
+        return counts
+
+    def values_of(self, selection: Selection, sample: Sample) -> Floats:
+        """Return (series, runs) values of counters at one scrape of one target, which were read before."""
+        total = np.zeros((len(selection.labels), self.runs))
+        for weights, counts, units in zip(selection.weights, selection.counts, sample.units, strict=True):
+            if units and counts:
+                total += weights @ self._counts(units, sample.time_ms)
         return total
+
+
+def _steps_last(values: Floats) -> Floats:
+    """Return (series, runs, steps) of (steps, series, runs); where there is one step only its place changes."""
+    return np.moveaxis(values, 0, -1)
 
 
 class TargetBlock:
     """The matching series of one target, in a span of its scrapes."""
 
-    __slots__ = ("_high", "_low", "_part", "_rows", "_store", "has_stale", "labels", "reset_columns", "times_ms")
+    __slots__ = (
+        "_high",
+        "_low",
+        "_place",
+        "_rows",
+        "_selection",
+        "_store",
+        "_views",
+        "has_stale",
+        "labels",
+        "reset_columns",
+        "times_ms",
+    )
 
     def __init__(
-        self, store: FlockStore, part: Part, low: int, high: int, rows: NDArray[np.int64] | None = None
+        self,
+        store: FlockStore,
+        views: Views,
+        place: int,
+        selection: Selection,
+        low: int,
+        high: int,
+        rows: NDArray[np.int64] | None = None,
     ) -> None:
-        schedule = part.scraped.schedule
-        self._store = store
-        self._part = part
-        self._low, self._high = low, high
-        self._rows = rows
-        self.labels: Sequence[Labels] = part.labels if rows is None else tuple(part.labels[row] for row in rows)
+        schedule = views.scene.targets[place].schedule
+        self._store, self._views, self._place, self._selection = store, views, place, selection
+        self._low, self._high, self._rows = low, high, rows
+        labels = selection.labels
+        self.labels: Sequence[Labels] = labels if rows is None else tuple(labels[row] for row in rows.tolist())
         self.times_ms: Times = schedule.times_ms[low:high]
         life = schedule.life[low:high]
-        # `up` is told at a failed scrape too; only its last marker is stale.
         silent = life < 0
-        if part.is_up:
+        if selection.is_up:
+            # A failed scrape tells `up` too; only the marker of a target that is gone is stale.
             silent = np.zeros(high - low, dtype=np.bool_)
             silent[-1] = schedule.is_gone and high == len(schedule.times_ms)
         self.has_stale: bool = bool(silent.any())
-        good = np.flatnonzero(life >= 0)
-        changed = np.flatnonzero(np.diff(life[good]) != 0) + 1
-        self.reset_columns: NDArray[np.int64] | None = None if part.has_gauges else good[changed].astype(np.int64)
+        self.reset_columns: NDArray[np.int64] | None = None
+        if not (selection.has_gauges or selection.is_up):
+            good = np.flatnonzero(life >= 0)
+            self.reset_columns = good[np.flatnonzero(np.diff(life[good]) != 0) + 1].astype(np.int64)
+
+    @property
+    def _scraped(self) -> Scraped:
+        return self._views.scene.targets[self._place]
 
     def values(self, columns: Columns) -> Floats:
         """Return (series, runs, columns) values; draws what nobody has read yet."""
-        places = np.arange(self._high - self._low)[columns] + self._low
-        schedule, part, store = self._part.scraped.schedule, self._part, self._store
-        values = np.empty((len(part.labels), store.runs, len(places)))
-        if part.is_up:
-            gone = schedule.is_gone
-            last = len(schedule.times_ms) - 1
-            values[:] = np.where(schedule.life[places] >= 0, 1.0, 0.0)
-            values[..., (places == last) & gone] = STALE_NAN
-        else:
-            found = [int(place) for place in places if schedule.life[place] >= 0]
-            terms = {place: part.term(place) for place in found}
-            store.read(wanted_by(tuple(terms.values())))
-            for column, place in enumerate(places.tolist()):
-                term = terms.get(place)
-                values[..., column] = STALE_NAN if term is None else store.values_of(term)
+        scrapes = np.arange(self._low, self._high)[columns]
+        values = self._up(scrapes) if self._selection.is_up else self._counters_and_levels(scrapes)
         return values if self._rows is None else values[self._rows]
+
+    def _up(self, scrapes: NDArray[np.int64]) -> Floats:
+        schedule = self._scraped.schedule
+        found = np.where(schedule.life[scrapes] >= 0, 1.0, 0.0)
+        if schedule.is_gone:
+            found[scrapes == len(schedule.times_ms) - 1] = STALE_NAN
+        return np.broadcast_to(found, (1, self._store.runs, len(scrapes)))
+
+    def _counters_and_levels(self, scrapes: NDArray[np.int64]) -> Floats:
+        schedule, selection = self._scraped.schedule, self._selection
+        values = np.full((len(selection.labels), self._store.runs, len(scrapes)), STALE_NAN)
+        good = np.searchsorted(schedule.good_places, scrapes)
+        samples = {
+            column: self._views.sample(self._place, int(good[column]))
+            for column in np.flatnonzero(schedule.life[scrapes] >= 0).tolist()
+        }
+        self._store.read(wanted_by(samples.values()))
+        for column, sample in samples.items():
+            values[..., column] = self._store.values_of(selection, sample)
+            for row, spec in enumerate(selection.specs if selection.has_gauges else ()):
+                if spec.kind == "gauge":
+                    values[row, :, column] = self._views.scene.level(spec, self._scraped, sample.life, sample.time_ms)
+        return values
 
     def presence(self) -> Bools | None:
         """Return where series that are born with their first event are there; None if all are, all the time."""
-        born_late = self._part.born_late if self._rows is None else self._part.born_late[self._rows]
+        born_late = self._selection.born_late if self._rows is None else self._selection.born_late[self._rows]
         if not born_late.any():
             return None
-        values = self.values(slice(0, self._high - self._low))
-        present: Bools = ~born_late[:, None, None] | (values != 0.0)
+        present: Bools = ~born_late[:, None, None] | (self.values(slice(0, self._high - self._low)) != 0.0)
         return present
 
     def only(self, rows: Sequence[int]) -> TargetBlock:
+        """Return a block of some of the series."""
         own = np.asarray(rows) if self._rows is None else self._rows[np.asarray(rows)]
-        return TargetBlock(self._store, self._part, self._low, self._high, own)
+        return TargetBlock(self._store, self._views, self._place, self._selection, self._low, self._high, own)

@@ -1,0 +1,142 @@
+"""Which series of which targets a selector takes, worked out once for all cohorts of a process.
+
+Targets are known by name and side: the same pods' names come back in every cohort, so what hangs on labels alone is
+found again instead of matched again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from promql.storage.label_sets import LabelSets, label_sets_of
+from promql.storage.selecting import matching
+from promql.syntax.tree import Matcher
+from sim.flock.quantiles import Floats
+from sim.metrics_model.plan import SeriesSpec, Target
+
+Matchers = tuple[Matcher, ...]
+Cast = tuple[Target, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Selection:
+    """The matching series of one target.
+
+    Attributes:
+        weights: (series, atoms) what one request of each atom adds to each series: of stable's pods, of the release's.
+        born_late: (series,) whether it is there only from its first event on.
+        is_up: whether this is `up`, which a failed scrape tells too.
+    """
+
+    labels: LabelSets
+    specs: tuple[SeriesSpec, ...]
+    weights: tuple[Floats, Floats]
+    counts: tuple[bool, bool]
+    born_late: NDArray[np.bool_]
+    is_born_late: bool
+    has_gauges: bool
+    is_up: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Chosen:
+    """The matching series of several targets.
+
+    Attributes:
+        parts: (position of the target, its series, their rows).
+        targets: positions of the targets, each once, and rows: (series,) which of them each series is of.
+        only_edges: whether all are counters, so that windows' edges may be enough.
+    """
+
+    labels: LabelSets
+    parts: tuple[tuple[int, Selection, slice], ...]
+    targets: tuple[int, ...]
+    rows: NDArray[np.intp]
+    only_edges: bool
+
+
+class Selections:
+    """What was chosen so far."""
+
+    def __init__(self, atoms: int) -> None:
+        self._atoms = atoms
+        self._of_target: dict[tuple[int, Matchers], tuple[Selection, ...]] = {}
+        self._of_cast: dict[tuple[tuple[int, ...], Matchers], Chosen] = {}
+        self._held: dict[int, Target] = {}
+
+    def of(self, cast: Sequence[Target], matchers: Matchers) -> Chosen:
+        """Return the matching series of some targets, ordered by labels as far as targets do not mix."""
+        key = (tuple(map(id, cast)), matchers)
+        found = self._of_cast.get(key)
+        if found is None:
+            self._held.update((id(target), target) for target in cast)  # an identity is good while its target lives
+            found = self._of_cast[key] = self._choose(cast, matchers)
+        return found
+
+    def _choose(self, cast: Sequence[Target], matchers: Matchers) -> Chosen:
+        found = [(place, one) for place, target in enumerate(cast) for one in self._selected(target, matchers)]
+        found.sort(key=lambda part: part[1].labels[0])
+        parts, row = [], 0
+        for place, selection in found:
+            parts.append((place, selection, slice(row, row + len(selection.labels))))
+            row += len(selection.labels)
+        targets = tuple(sorted({place for place, _ in found}))
+        rows = [targets.index(place) for place, selection in found for _ in selection.labels]
+        return Chosen(
+            labels=label_sets_of(tuple(labels for _, selection in found for labels in selection.labels)),
+            parts=tuple(parts),
+            targets=targets,
+            rows=np.array(rows, dtype=np.intp),
+            only_edges=not any(selection.is_up or selection.has_gauges for _, selection in found),
+        )
+
+    def _selected(self, target: Target, matchers: Matchers) -> tuple[Selection, ...]:
+        key = (id(target), matchers)
+        found = self._of_target.get(key)
+        if found is None:
+            found = self._of_target[key] = tuple(self._select(target, matchers))
+        return found
+
+    def _select(self, target: Target, matchers: Matchers) -> list[Selection]:
+        matches = matching(matchers)
+        found = []
+        specs = sorted((spec for spec in target.series if matches(spec.labels)), key=lambda spec: spec.labels)
+        if specs:
+            found.append(self._made(tuple(specs)))
+        if target.up is not None and matches(target.up):
+            nothing = np.zeros((1, self._atoms))
+            found.append(
+                Selection(
+                    labels=label_sets_of((target.up,)),
+                    specs=(),
+                    weights=(nothing, nothing),
+                    counts=(False, False),
+                    born_late=np.zeros(1, dtype=np.bool_),
+                    is_born_late=False,
+                    has_gauges=False,
+                    is_up=True,
+                )
+            )
+        return found
+
+    def _made(self, specs: tuple[SeriesSpec, ...]) -> Selection:
+        weights = np.zeros((2, len(specs), self._atoms))
+        for row, spec in enumerate(specs):
+            for side, whose in enumerate(("stable", "release")):
+                if spec.kind != "gauge" and spec.whose in ("own", "both", whose):
+                    weights[side, row, spec.atoms] = 1.0 if spec.weights is None else spec.weights[side]
+        born_late = np.array([spec.born == "first-event" for spec in specs])
+        return Selection(
+            labels=label_sets_of(tuple(spec.labels for spec in specs)),
+            specs=specs,
+            weights=(weights[0].copy(), weights[1].copy()),
+            counts=(bool(weights[0].any()), bool(weights[1].any())),
+            born_late=born_late,
+            is_born_late=bool(born_late.any()),
+            has_gauges=any(spec.kind == "gauge" for spec in specs),
+            is_up=False,
+        )
