@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from experiments.testbeds.cluster.control_plane import find_programs
+
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gamebird"
 
@@ -62,6 +64,16 @@ def go() -> str:
     found = shutil.which("go")
     if found is None:
         missing("go", "it builds the originals that our answers are compared with")
+    assert found is not None
+    return found
+
+
+@pytest.fixture(scope="session")
+def cluster_programs() -> Path:
+    """The folder with etcd, kube-apiserver and kube-controller-manager, built once by tools/build_cluster.sh."""
+    found = find_programs()
+    if found is None:
+        missing("cluster", "build an API server once with tools/build_cluster.sh (six minutes, needs Go)")
     assert found is not None
     return found
 

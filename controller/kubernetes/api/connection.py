@@ -6,8 +6,9 @@ whether it still wants it.
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlencode
@@ -15,7 +16,7 @@ from urllib.parse import urlencode
 import urllib3
 
 from controller.kubernetes.api.errors import ForbiddenError, UnavailableError, error_of
-from controller.kubernetes.api.resources import Resource
+from controller.kubernetes.api.resources import LEASES, Resource
 
 if TYPE_CHECKING:
     from kubernetes.client import ApiClient
@@ -40,11 +41,15 @@ class Connection:
     Args:
         client: the official client, which holds address, credentials and connections.
         counter: told of every request; None: nobody counts.
+
+    Attributes:
+        fence: called before every write but those of leases; raises where this process must no longer write.
     """
 
     def __init__(self, client: ApiClient, *, counter: Counter | None = None) -> None:
         self._client = client
         self._counter = counter
+        self.fence: Callable[[], None] | None = None
 
     @property
     def host(self) -> str:
@@ -130,35 +135,23 @@ class Connection:
             raise UnavailableError(f"the answer is no JSON: {error}", request=request) from error
         return found if isinstance(found, dict) else {"items": found}
 
-    def events(
-        self, resource: Resource, namespace: str | None, query: Mapping[str, str], *, quiet_s: float
-    ) -> Iterator[Json]:
-        """Yield the events of a watch until the server ends it.
+    def watch(self, resource: Resource, namespace: str | None, query: Mapping[str, str], *, quiet_s: float) -> Watch:
+        """Return the events of a collection from now on, or from a resourceVersion in the query.
 
         Args:
             quiet_s: a server that says nothing for so long is taken for gone; ask for bookmarks to keep it talking.
 
         Raises:
             GoneError: history does not reach back to the resourceVersion asked for.
-            ApiError: the watch was refused, or broke.
+            ApiError: the watch was refused.
         """
         path = resource.path(namespace)
         request = f"WATCH {path}"
-        watch = {**query, "watch": "true"}
-        response = self._send("GET", path, watch, None, "application/json", (CONNECT_S, quiet_s), resource)
+        asked = {**query, "watch": "true"}
+        response = self._send("GET", path, asked, None, "application/json", (CONNECT_S, quiet_s), resource)
         if response.status >= 400:
             raise error_of(response.status, response.data or b"", request)
-        try:
-            for line in _lines(response):
-                event = json.loads(line)
-                if event.get("type") == "ERROR":
-                    said = event.get("object", {})
-                    raise error_of(int(said.get("code", 500)), said, request)
-                yield event
-        except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-            raise UnavailableError(f"the watch broke off: {error}", request=request) from error
-        finally:
-            response.close()
+        return Watch(response, request)
 
     def _send(
         self,
@@ -170,6 +163,8 @@ class Connection:
         timeout: tuple[float, float],
         resource: Resource | None,
     ) -> Any:
+        if method != "GET" and self.fence is not None and resource is not LEASES:
+            self.fence()
         headers = {"Accept": "application/json", "User-Agent": "gamebird"}
         data = None
         if body is not None:
@@ -198,12 +193,44 @@ class Connection:
         return response
 
 
-def _lines(response: Any) -> Iterator[bytes]:
-    """Yield the lines of a stream as they come."""
-    waiting = b""
-    for part in response.stream(amt=None, decode_content=True):
-        *lines, waiting = (waiting + part).split(b"\n")
-        yield from (line for line in lines if line.strip())
+class Watch:
+    """A stream of events, each as the API sends it: {"type": …, "object": …}. `close` may come from any thread."""
+
+    def __init__(self, response: Any, request: str) -> None:
+        self._response, self._request = response, request
+        self._closed = False
+
+    def __iter__(self) -> Iterator[Json]:
+        """Yield events until the server ends the watch or somebody closes it.
+
+        Raises:
+            GoneError: the server has forgotten the history that is needed.
+            ApiError: the watch broke.
+        """
+        try:
+            for line in self._lines():
+                event = json.loads(line)
+                if event.get("type") == "ERROR":
+                    said = event.get("object", {})
+                    raise error_of(int(said.get("code", 500)), said, self._request)
+                yield event
+        except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+            if not self._closed:
+                raise UnavailableError(f"the watch broke off: {error}", request=self._request) from error
+        finally:
+            self._response.close()
+
+    def close(self) -> None:
+        """End the stream, also while somebody waits for its next event."""
+        self._closed = True
+        with contextlib.suppress(ValueError, OSError, RuntimeError):
+            self._response.shutdown()  # the other thread's read ends at once; closing alone would not wake it
+
+    def _lines(self) -> Iterator[bytes]:
+        waiting = b""
+        for part in self._response.stream(amt=None, decode_content=True):
+            *lines, waiting = (waiting + part).split(b"\n")
+            yield from (line for line in lines if line.strip())
 
 
 def connect(

@@ -13,7 +13,7 @@ from typing import Any
 
 from controller.core.runs import AnalysisPhase, AnalysisStatus, Measurement, MetricResult, Value
 from controller.kubernetes.wire.stamps import maybe_seconds, stamp
-from promql.engine.numbers import plain_text
+from promql.go_numbers import plain_text
 
 Json = dict[str, Any]
 
