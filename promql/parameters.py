@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from promql.engine.numbers import go_float
+from promql.go_numbers import go_float
 from promql.syntax import PromQLSyntaxError, parse
 from promql.syntax.errors import EMPTY_QUERY, EMPTY_SELECTOR
 from promql.syntax.tree import Matcher, VectorSelector

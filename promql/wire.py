@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from promql.engine import RangeResult, Result, ResultType
-from promql.engine.numbers import api_text
+from promql.go_numbers import api_text
 from promql.storage.labels import Labels
 
 Json = Any

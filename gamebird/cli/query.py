@@ -15,7 +15,7 @@ import typer
 from gamebird.cli.exits import Exit, exits
 from gamebird.cli.series_files import instant_s, loaded
 from promql.engine import ErrorKind, PromQLError, RangeResult, Result, ResultType, evaluate, evaluate_range
-from promql.engine.numbers import api_text
+from promql.go_numbers import api_text
 from promql.parameters import BadParameter, duration_s
 from promql.storage import Labels, SeriesFileError
 from promql.storage.labels import labels_text

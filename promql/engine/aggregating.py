@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from promql.engine.errors import ErrorKind, PromQLError
 from promql.engine.heaps import best_of
-from promql.engine.numbers import exact_sum, plain_text, quantile, value_text
+from promql.engine.numbers import exact_sum, quantile
 from promql.engine.quantiles import warn_of_quantiles
 from promql.engine.values import Evaluation, Vector, all_true, anywhere, empty, is_complete, wide, widen
+from promql.go_numbers import plain_text, short_text
 from promql.storage.blocks import Bools, Floats
 from promql.storage.label_sets import LabelSets
 from promql.storage.labels import METRIC_NAME, Labels, only, with_label, without
@@ -217,9 +218,9 @@ def _limited(node: Aggregate, vector: Vector, param: Floats, evaluation: Evaluat
 def _check_k(param: Floats, evaluation: Evaluation) -> None:
     evaluation.fail(np.isnan(param), "Parameter value is NaN")
     if (param <= -_INT64).any():
-        evaluation.fail(param <= -_INT64, f"Scalar value {value_text(float(param.min()))} underflows int64")
+        evaluation.fail(param <= -_INT64, f"Scalar value {short_text(float(param.min()))} underflows int64")
     if (param >= _INT64).any():
-        evaluation.fail(param >= _INT64, f"Scalar value {value_text(float(param.max()))} overflows int64")
+        evaluation.fail(param >= _INT64, f"Scalar value {short_text(float(param.max()))} overflows int64")
 
 
 def _count_values(node: Aggregate, vector: Vector, label: str, evaluation: Evaluation) -> Vector:

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from promql.engine.numbers import go_float, short_text
 from promql.engine.quantiles import warn_of_quantiles
 from promql.engine.values import Evaluation, Vector, all_true, anywhere, empty, is_complete, merged, wide, widen
+from promql.go_numbers import go_float, short_text
 from promql.storage.blocks import Bools, Floats, Times
 from promql.storage.label_sets import LabelSets
 from promql.storage.labels import Labels, unnamed, value_of, without

@@ -1,24 +1,14 @@
 """Arithmetic on arrays that gives what Prometheus' compensated arithmetic gives.
 
 Everything is elementwise over runs and steps, so a run's number does not depend on which other runs are
-computed beside it. Numbers are written as Go writes them.
+computed beside it.
 """
 
 from __future__ import annotations
 
-import math
-import re
-from decimal import Decimal
-
 import numpy as np
 
 from promql.storage.blocks import Bools, Floats
-
-_DIGITS = r"[0-9]+(?:_[0-9]+)*"
-_FLOAT = re.compile(
-    rf"[+-]?(?:inf(?:inity)?|(?:{_DIGITS}\.?(?:{_DIGITS})?|\.{_DIGITS})(?:e[+-]?{_DIGITS})?)|nan", re.IGNORECASE
-)
-_HEX_FLOAT = re.compile(r"[+-]?0x(?:[0-9a-f]+\.?[0-9a-f]*|\.[0-9a-f]+)p[+-]?[0-9]+", re.IGNORECASE)
 
 
 def neumaier(value: Floats, total: Floats, lost: Floats) -> tuple[Floats, Floats]:
@@ -106,56 +96,3 @@ def go_max(left: Floats, right: Floats) -> Floats:
 def go_min(left: Floats, right: Floats) -> Floats:
     """Return the smaller; -Inf beats NaN."""
     return np.where(np.isneginf(left) | np.isneginf(right), -np.inf, np.minimum(left, right))
-
-
-def plain_text(value: float) -> str:
-    """Write a number in full, with the fewest digits that read back as it: `0.00001`, `1e21` as 22 digits."""
-    if math.isnan(value):
-        return "NaN"
-    if math.isinf(value):
-        return "+Inf" if value > 0 else "-Inf"
-    if value == int(value) and abs(value) < 1e15:
-        return f"{'-' if math.copysign(1, value) < 0 else ''}{abs(int(value))}"
-    return format(Decimal(repr(value)), "f").removesuffix(".0")
-
-
-def api_text(value: float) -> str:
-    """Write a number as the HTTP API does: in full, with an exponent below 1e-6 and from 1e21."""
-    size = abs(value)
-    if value == 0 or not math.isfinite(value) or 1e-6 <= size < 1e21:
-        return plain_text(value)
-    return _with_exponent(value)
-
-
-def value_text(value: float) -> str:
-    """Write a number as Go's %v does: with an exponent below 1e-4 and from 1e21."""
-    return _with_exponent(value) if 0 < abs(value) < 1e-4 else api_text(value)
-
-
-def _with_exponent(value: float) -> str:
-    digits, _, exponent = f"{Decimal(repr(value)):e}".partition("e")
-    digits = digits.rstrip("0").rstrip(".") if "." in digits else digits
-    return f"{digits}e{exponent[0]}{int(exponent[1:]):02d}"
-
-
-def short_text(value: float) -> str:
-    """Write a number as Go's %g does."""
-    if not math.isfinite(value):
-        return plain_text(value)
-    exponent = 0 if value == 0 else math.floor(math.log10(abs(value)))
-    if exponent < -4 or exponent >= 6:
-        return _with_exponent(value)
-    return plain_text(value)
-
-
-def go_float(text: str) -> float | None:
-    """Return the number that the text is, as Go reads numbers; None if it is none."""
-    if _HEX_FLOAT.fullmatch(text):
-        try:
-            return float.fromhex(text)
-        except OverflowError:
-            return None
-    if not _FLOAT.fullmatch(text):
-        return None
-    number = float(text)
-    return None if math.isinf(number) and "n" not in text.lower() else number  # 1e999 is too large, inf is inf

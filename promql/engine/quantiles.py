@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from promql.engine.numbers import short_text
 from promql.engine.values import Evaluation
+from promql.go_numbers import short_text
 from promql.storage.blocks import Floats
 from promql.syntax.tree import Expr
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics_families
 from prometheus_client.parser import text_string_to_metric_families as text_families
 
+from promql.go_numbers import bound_text
 from promql.storage.blocks import STALE_NAN
 from promql.storage.labels import METRIC_NAME, Labels, labels_of
 from promql.storage.memory import Appended, MemoryStore
@@ -70,7 +71,7 @@ def read_exposition(text: str, *, content_type: str = "") -> Exposition:
             for sample in family.samples:
                 if getattr(sample, "native_histogram", None) is not None:
                     raise ExpositionError(f"{sample.name} is a native histogram; only classic ones are held here")
-                labels = labels_of({**sample.labels, METRIC_NAME: sample.name})
+                labels = labels_of({**_with_bounds(kind, sample.labels), METRIC_NAME: sample.name})
                 t_s = None if sample.timestamp is None else float(sample.timestamp)
                 samples.append(ScrapedSample(labels=labels, value=float(sample.value), t_s=t_s))
     except ExpositionError:
@@ -78,6 +79,15 @@ def read_exposition(text: str, *, content_type: str = "") -> Exposition:
     except (ValueError, KeyError, IndexError, TypeError, AttributeError, StopIteration) as error:
         raise ExpositionError(f"the exposition text cannot be read: {error}") from error
     return Exposition(samples=tuple(samples), families=tuple(families))
+
+
+_BOUNDS = {"histogram": "le", "summary": "quantile"}
+
+
+def _with_bounds(kind: str, labels: Mapping[str, str]) -> Mapping[str, str]:
+    """Return the labels with a bound written as Prometheus 3 writes it when it scrapes, `1` as `1.0`."""
+    name = _BOUNDS.get(kind, "")
+    return {**labels, name: bound_text(labels[name])} if name in labels else labels
 
 
 class Target:
