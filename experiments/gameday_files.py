@@ -300,7 +300,8 @@ def _validated(model: type[Any], document: Document, at: FieldPath, problems: li
     for part in at:
         value = value[part]
     try:
-        return model.model_validate(value)
+        # Recorded traffic is looked for beside the file that names it.
+        return model.model_validate(value, context={"folder": Path(document.file).parent})
     except ValidationError as error:
         problems += field_problems(error, document, at, model)
         return None

@@ -1,7 +1,8 @@
 """Traffic: how many requests a service gets, when and for what. One schema for game days, Locust and the model.
 
-Pure: no clock, no socket. `shapes` says what traffic is, `rates` does the arithmetic of a rate that changes,
-`arrivals` turns both into the instants at which requests begin. Everything here is in policy time.
+No clock, no socket; a file is read only where traffic names a recording (`recorded`). `shapes` says what traffic is,
+`rates` does the arithmetic of a rate that changes, `arrivals` turns both into the instants at which requests begin.
+Everything here is in policy time.
 """
 
 from loadgen.traffic.arrivals import REQUESTS_MAX, Schedule, schedule
@@ -16,6 +17,7 @@ from loadgen.traffic.shapes import (
     Route,
     Spike,
     Step,
+    Trace,
     Traffic,
 )
 
@@ -32,6 +34,7 @@ __all__ = [
     "Schedule",
     "Spike",
     "Step",
+    "Trace",
     "Traffic",
     "TrafficError",
     "read_traffic",

@@ -53,7 +53,8 @@ def read_traffic(file: Path) -> Traffic:
     if not isinstance(value, dict):
         raise TrafficError(f"{file}:1:1: it needs the fields of traffic, as in rps: 20")
     try:
-        return Traffic.model_validate(value)
+        # A recording is looked for beside the file that names it.
+        return Traffic.model_validate(value, context={"folder": file.parent})
     except ValidationError as error:
         raise TrafficError("\n".join(_problems(file, node, error))) from error
 

@@ -10,12 +10,22 @@ import math
 import re
 from collections.abc import Sequence
 from itertools import pairwise
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
-from loadgen.traffic.rates import Change, RateCurve
+from loadgen.traffic.rates import Change, RateCurve, TrafficError
+from loadgen.traffic.recorded import Recording, read_recording
 
 RPS_MAX = 100_000.0
 """No schema accepts more; what one machine can send is a limit of the generator."""
@@ -25,6 +35,9 @@ ROUTES_MAX = 1_000
 
 DIURNAL_PIECES = 96
 """A day's curve is 96 straight pieces (15 minutes each of 24 h): within 0.06 % of the swing from a cosine."""
+
+BINS_MAX = 20_000
+"""More bins than this are no shape any more; a year by the half hour is 17,520."""
 
 Rps = Annotated[float, Field(strict=True, ge=0, le=RPS_MAX, allow_inf_nan=False)]
 Instant = Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)]
@@ -157,16 +170,111 @@ class Diurnal(_Value):
         return list(zip(at_s.tolist(), rate.tolist(), strict=True))
 
 
-Shape = Annotated[Constant | Ramp | Step | Spike | Diurnal, Field(discriminator="kind")]
+class Trace(_Value):
+    """As recorded: the rate of a trace or an access log in bins, scaled so that its mean is `rps`.
+
+    Attributes:
+        file: the recording, relative to the file that names it; anything that `gamebird trace` reads.
+        bin_s: how wide a bin is; unless said, the narrowest of 1 s to 1 h that holds a hundred requests on average.
+        rates_rps: requests/s in each bin; read from the file unless written out, and then no file is needed.
+        period_s: how long the recording is; after it the traffic begins again, or ends.
+        loop: whether it begins again.
+        format, log_format: how the file is read, as for `gamebird trace`.
+    """
+
+    kind: Literal["trace"] = "trace"
+    file: str | None = None
+    bin_s: Span | None = None
+    rates_rps: tuple[Annotated[float, Field(ge=0, le=RPS_MAX, allow_inf_nan=False)], ...] = ()
+    period_s: Span | None = None
+    loop: bool = True
+    format: str = "auto"
+    log_format: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read(cls, value: Any, info: ValidationInfo) -> Any:
+        recording = _recording_of(value, info)
+        return value if recording is None else {**value, **_read_fields(recording)}
+
+    @model_validator(mode="after")
+    def _whole(self) -> Trace:
+        if not self.rates_rps or self.bin_s is None:
+            raise ValueError("a recording: file, as in {kind: trace, file: tuesday.parquet}, or bin_s and rates_rps")
+        if len(self.rates_rps) > BINS_MAX:
+            raise ValueError(f"there are {len(self.rates_rps):,} bins; it needs at most {BINS_MAX:,}: raise bin_s")
+        if not (len(self.rates_rps) - 1) * self.bin_s < self.period <= len(self.rates_rps) * self.bin_s * (1 + 1e-9):
+            raise ValueError(f"period_s is {self.period:g}; it needs to end in the last of the bins")
+        if self.mean_rps <= 0:
+            raise ValueError("rates_rps are all 0; a recording without requests has no shape")
+        return self
+
+    @property
+    def period(self) -> float:
+        """How long the recording is, s."""
+        return self.period_s if self.period_s is not None else len(self.rates_rps) * (self.bin_s or 0.0)
+
+    @property
+    def mean_rps(self) -> float:
+        """The recording's own rate, requests/s."""
+        whole = sum(self.rates_rps[:-1]) * (self.bin_s or 0.0)
+        last_s = self.period - (len(self.rates_rps) - 1) * (self.bin_s or 0.0)
+        return (whole + self.rates_rps[-1] * last_s) / self.period
+
+    def points(self, rps: float, duration_s: float) -> list[tuple[float, float]]:
+        """Return the rate as (s, rps) points joined by straight lines; two at one instant are a jump."""
+        width_s, scale = self.bin_s or 0.0, rps / self.mean_rps
+        found: list[tuple[float, float]] = []
+        for begin_s in self._beginnings(duration_s):
+            for index, rate in enumerate(self.rates_rps):
+                left_s = begin_s + index * width_s
+                if left_s >= duration_s:
+                    return found
+                found += [(left_s, rate * scale), (min(left_s + width_s, begin_s + self.period), rate * scale)]
+        return [*found, (found[-1][0], 0.0)] if found else [(0.0, 0.0)]
+
+    def _beginnings(self, duration_s: float) -> list[float]:
+        return [number * self.period for number in range(math.ceil(duration_s / self.period) if self.loop else 1)]
+
+
+def _recording_of(shape: Any, info: ValidationInfo) -> Recording | None:
+    """Return the recording that a shape names and does not yet hold; None where there is nothing to read."""
+    if not isinstance(shape, dict) or shape.get("kind", "trace") != "trace" or shape.get("rates_rps"):
+        return None
+    file, bin_s = shape.get("file"), shape.get("bin_s")
+    if not isinstance(file, str) or not (bin_s is None or (isinstance(bin_s, int | float) and bin_s > 0)):
+        return None  # the fields' own checks tell what is wrong
+    folder = (info.context or {}).get("folder", Path())
+    log_format = shape.get("log_format")
+    return read_recording(
+        Path(folder) / file,
+        bin_s=None if bin_s is None else float(bin_s),
+        format_name=str(shape.get("format", "auto")),
+        log_format=log_format if isinstance(log_format, str) else None,
+    )
+
+
+def _mix(recording: Recording | None) -> dict[str, Any]:
+    routes = () if recording is None else recording.routes
+    mix = [{"method": method, "path": target, "weight": requests} for method, target, requests in routes]
+    return {"routes": mix} if mix else {}
+
+
+def _read_fields(recording: Recording) -> dict[str, Any]:
+    return {"bin_s": recording.bin_s, "rates_rps": recording.rates_rps, "period_s": recording.period_s}
+
+
+Shape = Annotated[Constant | Ramp | Step | Spike | Diurnal | Trace, Field(discriminator="kind")]
 
 
 class Traffic(_Value):
     """The requests that a service gets.
 
     Attributes:
-        rps: requests per second of policy time, before the shape has its say; 0 is no traffic at all.
+        rps: requests per second of policy time, before the shape has its say; 0 is no traffic at all. With a
+            recording it is the mean, and unless said it is the recording's own.
         shape: how the rate changes over time, counted from the first instant of traffic.
-        routes: what is asked for; each request draws its route by weight.
+        routes: what is asked for; each request draws its route by weight. Unless said, those of a recording.
         arrivals: `poisson` as from many users who know nothing of each other, or `even` as from a metronome.
         seed: same seed, same instants and routes, on every machine.
     """
@@ -185,12 +293,24 @@ class Traffic(_Value):
             raise ValueError(f"there are {len(routes)} routes; it needs 1 to {ROUTES_MAX:,}")
         return routes
 
-    @field_validator("shape", mode="before")
+    @model_validator(mode="before")
     @classmethod
-    def _no_recordings_yet(cls, shape: Any) -> Any:
-        if isinstance(shape, dict) and shape.get("kind") == "trace":
-            raise ValueError("recorded traffic cannot be replayed yet; constant, ramp, step, spike and diurnal can")
-        return shape
+    def _as_recorded(cls, value: Any, info: ValidationInfo) -> Any:
+        """Take from a recording the rate and the routes that are not said."""
+        shape = value.get("shape") if isinstance(value, dict) else None
+        if isinstance(shape, Trace):
+            again = _recording_of({"file": shape.file, "bin_s": shape.bin_s, "format": shape.format}, info)
+            return {"rps": shape.mean_rps, **_mix(again), **value}
+        if not isinstance(shape, dict) or shape.get("kind") != "trace":
+            return value
+        try:
+            recording = _recording_of(shape, info)
+            whole = shape if recording is None else {**shape, **_read_fields(recording)}
+            mean_rps = Trace.model_validate(whole).mean_rps
+        except (TrafficError, ValidationError):
+            # The shape's own check says the same with its place; a rate that it would have given is not missing.
+            return {"rps": 0.0, **value}
+        return {"rps": mean_rps, **_mix(recording), **value, "shape": whole}
 
     def curve(self, duration_s: float, changes: Sequence[Change] = ()) -> RateCurve:
         """Return the rate from 0 s to `duration_s` with the changes that were made on the way."""

@@ -72,7 +72,7 @@ def test_every_problem_is_told_at_once_with_its_line_and_field(tmp_path: Path) -
         (b"rps: \xff", "tuesday.yaml: is no UTF-8 text"),
         (b"#" * 200_001, "tuesday.yaml: 200,001 bytes; a description of traffic has at most 200,000"),
         ("[" * 5_000 + "]" * 5_000, "tuesday.yaml: is no YAML: it is nested more than 20 levels"),
-        ("rps: 1\nshape: {kind: trace}\n", "tuesday.yaml:2:8: shape: recorded traffic cannot be replayed yet"),
+        ("rps: 1\nshape: {kind: trace}\n", "tuesday.yaml:2:8: shape: a recording: file, as in {kind: trace, file: "),
     ],
 )
 def test_what_is_no_description_of_traffic_is_refused(tmp_path: Path, text: str | bytes, complaint: str) -> None:

@@ -115,12 +115,6 @@ def test_a_game_day_file_may_say_all_of_it() -> None:
     assert Traffic.model_validate_json(traffic.model_dump_json()) == traffic
 
 
-def test_recorded_traffic_is_refused_with_what_would_do() -> None:
-    where, message = complaint(shape={"kind": "trace", "file": "tuesday.log"})
-    assert where == ("shape",)
-    assert "cannot be replayed yet; constant, ramp, step, spike and diurnal can" in message
-
-
 @pytest.mark.parametrize(
     ("fields", "where"),
     [
