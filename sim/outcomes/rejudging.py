@@ -301,7 +301,7 @@ def _begun(analysis: PolicyAnalysis, metrics: tuple[Metric, ...], at_s: float) -
             metrics=measured,
             dry_run=analysis.resolved.dry_run,
         )
-        return replace(run, status=advance(run, {}, at_s))
+        return _settled(run, at_s)
 
     return begin(analysis.resolved.metrics), begin(metrics)
 
@@ -317,7 +317,16 @@ def _measured(
         )
         for row in looked
     }
-    return replace(run, status=advance(run, measured, at_s))
+    return _settled(replace(run, status=advance(run, measured, at_s)), at_s)
+
+
+def _settled(run: AnalysisRun, at_s: float) -> AnalysisRun:
+    """Return the run once nothing more follows from what was measured: a metric that failed stops the others."""
+    while True:
+        status = advance(run, {}, at_s)
+        if status == run.status:
+            return run
+        run = replace(run, status=status)
 
 
 def _ended_as(phase: AnalysisPhase) -> int:
