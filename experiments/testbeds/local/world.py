@@ -27,6 +27,7 @@ from controller.metrics.prometheus import PrometheusClient
 from experiments.events import Event, PodEnded
 from experiments.testbeds.local.children import WorldError
 from experiments.testbeds.local.clock import PolicyClock, origin_now
+from experiments.testbeds.local.demo.playing import UnplayableError, check_playable
 from experiments.testbeds.local.driver import RolloutDriver, template_hash
 from experiments.testbeds.local.envoy import Envoy, ProxyFault
 from experiments.testbeds.local.flags_file import FlagsFile
@@ -238,6 +239,10 @@ class LocalWorld:
     def _program(self, release: Release, role: str) -> Program:
         if self._command is not None:
             return OwnProgram(argv=self._command, release=role)
+        try:
+            check_playable(release)
+        except UnplayableError as error:
+            raise WorldError(str(error)) from error
         return DemoProgram(
             service=self._policy.rollout.name,
             release=release,

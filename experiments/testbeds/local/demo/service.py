@@ -64,7 +64,7 @@ class Pod:
         if self._hung:
             return
         if request.path == READY_PATH:
-            ready = self.ready_at is not None
+            ready = self.ready_at is not None and not self._is_unready()
             answer(200 if ready else 503, {}, b"ready" if ready else b"not ready")
         elif request.path == METRICS_PATH:
             answer(200, {"content-type": CONTENT_TYPE_LATEST}, generate_latest(self._registry))
@@ -87,7 +87,10 @@ class Pod:
     def _answer_user(self, request: Request, answer: Answer) -> None:
         started = time.perf_counter()
         age_s = 0.0 if self.ready_at is None else (time.monotonic() - self.ready_at) * self.identity.speed
-        fate = self._fates.draw(path=request.path, age_s=age_s, flag_on=self._flag_on(request))
+        segments = {label: request.headers.get(f"x-user-{label}", "") for label in self.identity.release.segments}
+        fate = self._fates.draw(path=request.path, age_s=age_s, flag_on=self._flag_on(request), segments=segments)
+        if fate.is_last:
+            self._end("one of its requests ends its pod")
 
         def finish() -> None:
             if self._hung:
@@ -121,9 +124,19 @@ class Pod:
             await asyncio.sleep(FLAG_POLL_S)
             self._flags.refresh()
 
+    def _is_unready(self) -> bool:
+        """Return whether the probe of this release has begun to fail, although the pod still answers."""
+        after_s = self.identity.release.unready_after_s
+        if after_s is None or self.ready_at is None:
+            return False
+        return (time.monotonic() - self.ready_at) * self.identity.speed >= after_s
+
     async def _crash(self, after_s: float) -> None:
         await asyncio.sleep(after_s)
-        print(f"{self.identity.pod}: the release under test ends its pods after a while", flush=True)  # noqa: T201
+        self._end("the release under test ends its pods after a while")
+
+    def _end(self, why: str) -> None:
+        print(f"{self.identity.pod}: {why}", flush=True)  # noqa: T201
         os._exit(CRASH_EXIT_CODE)  # a crash runs no shutdown
 
     async def _hang(self, after_s: float) -> None:

@@ -163,3 +163,21 @@ def test_a_pod_that_is_told_to_end_answers_what_it_has_first(demo: Demo) -> None
     asked.join(5.0)
     child.process.wait(5.0)
     assert (answers, child.returncode) == ([200], 0)
+
+
+def test_a_pod_whose_probe_begins_to_fail_still_answers_users(demo: Demo) -> None:
+    client, _ = demo(Release(latency=FLAT, unready_after_s=0.5))
+    ends = time.monotonic() + 10
+    while client.get("/-/ready").status_code == 200:
+        assert time.monotonic() < ends
+        time.sleep(0.02)
+    assert client.get("/").status_code == 200
+
+
+def test_a_pod_ends_at_the_request_that_the_release_names(demo: Demo, wait: Callable[..., None]) -> None:
+    client, child = demo(Release(latency=FLAT, crash_at_request=2))
+    assert client.get("/").status_code == 200
+    with pytest.raises(httpx.HTTPError):
+        client.get("/")
+    wait(lambda: not child.alive, "the crash")
+    assert child.returncode == CRASH_EXIT_CODE

@@ -100,3 +100,36 @@ def test_half_of_the_answers_are_faster_than_the_median() -> None:
     source = fates(Release(latency=Latency(median_ms=40.0, sigma=0.45)))
     # The median of 10,000 draws is within 5 x 1.2533 x 0.45/100 = 2.8 % of the true one.
     assert statistics.median(draw(source).delay_s for _ in range(10_000)) == pytest.approx(0.040, rel=0.028)
+
+
+def test_every_third_request_fails_like_clockwork() -> None:
+    source = fates(Release(every_nth=3))
+    assert [draw(source).status for _ in range(7)] == [200, 200, 500, 200, 200, 500, 200]
+
+
+def test_a_fault_answers_with_the_status_that_the_release_names() -> None:
+    assert draw(fates(Release(errors=1.0, error_status=503))).status == 503
+
+
+def test_a_fault_of_one_segment_leaves_other_users_alone() -> None:
+    source = fates(Release(errors=1.0, segments={"region": ("ap", "us")}))
+    regions = ["ap", "eu", "us", ""]
+    answers = [source.draw(path="/", age_s=0, flag_on=True, segments={"region": region}).status for region in regions]
+    assert answers == [500, 200, 500, 200]
+
+
+def test_a_pod_of_a_cold_release_is_slower_at_first_and_warms_up_in_a_straight_line() -> None:
+    # 40 ms and five times that at first; half way through the minute three times, then as always.
+    source = fates(Release(latency=FLAT, warm_up_s=60, warm_up_factor=5))
+    assert [draw(source, age_s=age_s).delay_s for age_s in (0, 30, 60)] == pytest.approx([0.2, 0.12, 0.04])
+
+
+def test_a_pod_ends_with_the_request_that_the_release_names() -> None:
+    source = fates(Release(crash_at_request=3))
+    assert [draw(source).is_last for _ in range(4)] == [False, False, True, False]
+
+
+def test_some_requests_end_their_pod() -> None:
+    # 10,000 at 1 %: 100 expected, a deviation is 10; five of them are 50.
+    source = fates(Release(crash_share=0.01))
+    assert sum(draw(source).is_last for _ in range(10_000)) == pytest.approx(100, abs=50)
