@@ -84,6 +84,8 @@ def advance(run: AnalysisRun, measured: Mapping[str, Measurement], now_s: float)
         return status
     if run.problem:
         return AnalysisStatus(phase=_ERROR, message=run.problem, started_s=status.started_s)
+    if not measured and status.started_s is not None and not is_terminating(run) and not _someone_waits(status):
+        return status  # only a measurement, an end or a deadline could change it
     results = {result.name: result for result in status.results}
     for name, measurement in measured.items():
         before = results.get(name) or MetricResult(name=name, dry_run=name in run.dry_run)

@@ -46,7 +46,11 @@ _NO_PODS = PodCounts()
 
 @dataclass(slots=True, kw_only=True)
 class PlatformLedger:
-    """What actions have written: replica sets by pod hash, selectors, the weight asked for, analysis runs."""
+    """What actions have written: replica sets by pod hash, selectors, the weight asked for, analysis runs.
+
+    Beside what was written a replica set holds the pods that were last seen, so that a look at which nothing has
+    changed makes no new values.
+    """
 
     replica_sets: dict[str, ReplicaSetSeen]
     services: ServicesSeen
@@ -66,7 +70,7 @@ class PlatformLedger:
 
     def update_run(self, name: str, status: AnalysisStatus) -> None:
         """Note the new status of an analysis run."""
-        self.runs[name] = replace(self.runs[name], status=status)
+        self.runs[name] = self.runs[name].with_status(status)
 
     def snapshot(
         self,
@@ -79,20 +83,32 @@ class PlatformLedger:
         acknowledged_weight: int | None = None,
         templates: tuple[AnalysisTemplate, ...] = (),
     ) -> Snapshot:
-        """Return the snapshot for a decision; `pods` is what runs now, by pod hash."""
+        """Return the snapshot for a decision; `pods` is what runs now, by pod hash, and is noted."""
+        for pod_hash, known in self.replica_sets.items():
+            counts = pods.get(pod_hash, _NO_PODS)
+            if not _agrees(known, counts):
+                self.replica_sets[pod_hash] = _seen(known, counts)
         return Snapshot(
             rollout=rollout,
             template_hash=template_hash,
             generation=generation,
             status=status,
-            replica_sets=tuple(
-                _seen(written, pods.get(pod_hash, _NO_PODS)) for pod_hash, written in self.replica_sets.items()
-            ),
+            replica_sets=tuple(self.replica_sets.values()),
             services=self.services,
             acknowledged_weight=acknowledged_weight,
             runs=tuple(self.runs.values()),
             templates=templates,
         )
+
+
+def _agrees(known: ReplicaSetSeen, counts: PodCounts) -> bool:
+    return (
+        known.available == counts.available
+        and known.created == counts.created
+        and known.ready == counts.ready
+        and known.failure == counts.failure
+        and known.pods == counts.pods
+    )
 
 
 def _seen(written: ReplicaSetSeen, counts: PodCounts) -> ReplicaSetSeen:
