@@ -95,7 +95,7 @@ def test_numbers_have_at_most_nine_significant_digits(result: SimulationResult) 
 
 def test_a_row_has_each_figure_with_both_ends(result: SimulationResult) -> None:
     row = row_of(result.figures[2])
-    for name in ("caught", "promoted", "detection_s_median", "bad_requests_mean", "users_hurt_p95"):
+    for name in ("caught", "promoted", "detection_s_median", "bad_requests_mean", "users_hurt_mean"):
         assert row[f"{name}_low"] <= row[name] <= row[f"{name}_high"]
     assert (row["step"], row["metric"]) == (2, "error-rate")
 
