@@ -18,6 +18,7 @@ Words: TypeAlias = NDArray[np.uint64]
 
 _MASK = 2**64 - 1
 _GOLDEN = 0x9E3779B97F4A7C15
+GOLDEN_WORD = np.uint64(_GOLDEN)
 _FIRST, _SECOND = 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
 _FIRST_WORD, _SECOND_WORD = np.uint64(_FIRST), np.uint64(_SECOND)
 _BY_30, _BY_27, _BY_31 = np.uint64(30), np.uint64(27), np.uint64(31)
@@ -41,18 +42,19 @@ def key_of(part: str, *numbers: int) -> int:
 def words_of_runs(seed: int, runs: NDArray[np.int64]) -> Words:
     """Return (runs,) one word for each run number; what a run adds to every key that it meets."""
     words = runs.astype(np.uint64)
-    words *= np.uint64(_GOLDEN)
+    words *= GOLDEN_WORD
     words += np.uint64(key_of("run", seed))
-    return _mixed(words)
+    return mixed(words)
 
 
 def words_of_cells(keys: Sequence[int], cells: int) -> Words:
     """Return (keys, cells) one word for each cell of each key."""
-    words = np.arange(1, cells + 1, dtype=np.uint64) * np.uint64(_GOLDEN)
-    return _mixed(np.array(keys, dtype=np.uint64)[:, None] + words)
+    words = np.arange(1, cells + 1, dtype=np.uint64) * GOLDEN_WORD
+    return mixed(np.array(keys, dtype=np.uint64)[:, None] + words)
 
 
-def _mixed(words: Words) -> Words:
+def mixed(words: Words) -> Words:
+    """Return words that say nothing of the words they are made of."""
     words = (words ^ (words >> _BY_30)) * _FIRST_WORD
     words = (words ^ (words >> _BY_27)) * _SECOND_WORD
     return words ^ (words >> _BY_31)

@@ -176,8 +176,7 @@ class Counters:
         means = expectations.means(spans)
         keys = [key_of("requests", unit.key, begin, end) for unit, begin, end in spans]
         cells = words_of_cells(keys, expectations.atoms)
-        drawn = poisson(cells.reshape(-1), means.reshape(-1), self.words)
-        drawn = drawn.reshape(len(spans), expectations.atoms, self.runs)
+        drawn = poisson(cells, means, self.words)
         for (unit, begin, end), more in zip(spans, drawn, strict=True):
             if begin > unit.born_ms:
                 more += self.at(unit, begin)

@@ -38,7 +38,7 @@ def tally(scene: Scene, counters: Counters, rows: NDArray[np.intp], *, deploy_s:
     means = scene.means(spans)
     parts = np.stack([means[:, ~bad].sum(axis=1), means[:, bad].sum(axis=1)], axis=1)
     cells = words_of_cells([key_of("rest", unit.key, begin, end) for unit, begin, end in spans], 2)
-    rest = poisson(cells.reshape(-1), parts.reshape(-1), words).reshape(len(spans), 2, len(rows))
+    rest = poisson(cells, parts, words)
     for (unit, newest_ms, _), more in zip(spans, rest, strict=True):
         so_far = counters.at(unit, newest_ms)
         answered = so_far.sum(axis=0)[rows] + more.sum(axis=0)
@@ -61,5 +61,5 @@ def _unserved(scene: Scene, words: NDArray[np.uint64], deploy_s: float, until_s:
             mean += stretch.unserved * scene.load.requests(from_s, to_s)
     if mean <= 0.0:
         return np.zeros(len(words))
-    cells = words_of_cells([key_of("unserved", scene.cast.seed, scene.cast.cohort)], 1)[0]
-    return np.asarray(poisson(cells, np.array([mean]), words)[0])
+    cells = words_of_cells([key_of("unserved", scene.cast.seed, scene.cast.cohort)], 1)
+    return np.asarray(poisson(cells, np.array([[mean]]), words)[0, 0])
