@@ -7,7 +7,7 @@ the metrics that it could mean and the way to map its own name to one of them.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum, auto
 
 from promql.syntax.metric_names import Holds, counts_failures, counts_requests, what_it_holds
@@ -41,7 +41,10 @@ class Family:
         unit_s: seconds in one unit of its latencies.
         bounds: of its buckets, in its own unit; None: the service's own.
         labels: that it has although no query names them.
-        only: which endings it counts: "5xx" by status class, "failed" for all that is bad; "" for all.
+        only: which endings it counts: "5xx" or "503" by status, "failed" for all of 400 and above, "ok" for the
+            others; "" for all.
+        fixed: labels with their values, on all series.
+        status: (label, word for a good end, word for a failure), where a map says so.
         first_event: its series are born with the first event, whatever the release says.
     """
 
@@ -53,6 +56,8 @@ class Family:
     labels: tuple[str, ...] = ()
     only: str = ""
     first_event: bool = False
+    fixed: tuple[tuple[str, str], ...] = ()
+    status: tuple[str, str, str] | None = None
 
 
 ISTIO_MS = (0.5, 1, 5, 10, 25, 50, 100, 250, 500, 1e3, 2.5e3, 5e3, 1e4, 3e4, 6e4, 3e5, 6e5, 1.8e6, 3.6e6)
@@ -130,10 +135,10 @@ def _proxy(metric: str) -> Family | None:
     labels: tuple[str, ...]
     match base:
         case "istio_requests_total":
-            labels = ("reporter", "destination_service", "destination_service_name", "response_code")
+            labels = ("reporter", "destination_service", "response_code")
             return Family(metric=metric, counts=Counts.REQUESTS, seen=Seen.SIDECAR, labels=labels, first_event=True)
         case "istio_request_duration_milliseconds":
-            labels = ("reporter", "destination_service", "destination_service_name", "response_code")
+            labels = ("reporter", "destination_service", "response_code")
             return _timed(metric, part, Seen.SIDECAR, 0.001, ISTIO_MS, labels)
         case "nginx_ingress_controller_requests":
             labels = ("ingress", "service", "status")
@@ -224,8 +229,3 @@ def _served(metric: str) -> bool:
 def _split(metric: str) -> tuple[str, str]:
     found = _PART.match(metric)
     return (metric, "") if found is None else (found["base"], found["part"])
-
-
-def mapped(metric: str, like: Family) -> Family:
-    """Return the family of a metric that the user says is like another one."""
-    return replace(like, metric=metric)

@@ -9,6 +9,10 @@ from controller.manifests.values import Rollout
 HASH_LABELS = ("pod_template_hash", "rollouts_pod_template_hash", "label_rollouts_pod_template_hash")
 
 
+_SAFE = "bcdfghjklmnpqrstvwxz2456789"
+_SPREAD = 5_915_587  # a prime, so that no two of the first millions of pods share a name
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Naming:
     """What the platform calls things. Services are "" where the rollout names none.
@@ -29,6 +33,14 @@ class Naming:
 
     def hash_of(self, is_release: bool) -> str:
         return self.release_hash if is_release else self.stable_hash
+
+    def pod(self, ordinal: int, *, is_release: bool) -> str:
+        """Return a pod's name as a ReplicaSet would make it, the same for the same pod in every run."""
+        left, letters = (ordinal + 1) * _SPREAD % len(_SAFE) ** 5, ""
+        for _ in range(5):
+            left, letter = divmod(left, len(_SAFE))
+            letters += _SAFE[letter]
+        return f"{self.rollout}-{self.hash_of(is_release)}-{letters}"
 
 
 def naming_of(rollout: Rollout, *, stable_hash: str, release_hash: str) -> Naming:

@@ -14,7 +14,7 @@ from typing import Literal
 
 from promql.syntax.tree import Matcher, MatchOp
 from sim.metrics_model.asked import LabelsAsked, passes_all, simplest, wants_something
-from sim.metrics_model.cells import CellSpace, End, Ending
+from sim.metrics_model.cells import CellSpace, Ending
 from sim.metrics_model.errors import LabelError
 from sim.metrics_model.naming import HASH_LABELS, Naming
 
@@ -72,7 +72,12 @@ _OK_WORDS = frozenset(
 _FAILED_WORDS = frozenset(
     ("error", "errors", "fail", "failed", "failure", "ko", "declined", "rejected", "denied", "bad", "exception")
 )
-_CONDITIONS = ("stable", "primary", "baseline", "prod", "production", "current", "control")
+_CONDITIONS = ("stable", "primary", "baseline", "current", "control")
+_STABLE_WORDS = frozenset(_CONDITIONS)
+_RELEASE_WORDS = frozenset(("canary", "preview", "candidate", "experiment"))
+_TOLD_BY_THE_PLATFORM = frozenset(
+    ("namespace", "exported_namespace", "reporter", "direction", "container", "envoy_http_conn_manager_prefix")
+)
 
 
 def options_for(label: str, asked: LabelsAsked, context: Context, metric: str) -> tuple[Option, ...]:
@@ -86,9 +91,16 @@ def options_for(label: str, asked: LabelsAsked, context: Context, metric: str) -
         return _by_kind(label, asked, context, lambda place: context.space.kinds[place].route.path.partition("?")[0])
     if METHOD.match(label):
         return _by_kind(label, asked, context, lambda place: context.space.kinds[place].route.method)
-    if POD.match(label):
+    if POD.match(label) and names_pods(label, asked, context.naming):
         return (Option(value="{pod}:8080" if "instance" in label else "{pod}"),)
     return _names(label, asked, context, metric)
+
+
+def names_pods(label: str, asked: LabelsAsked, naming: Naming) -> bool:
+    """Return whether the values that are asked for can be names of pods, and not of a Service that stands for them."""
+    port = ":8080" if "instance" in label else ""
+    pods = [naming.pod(0, is_release=is_release) + port for is_release in (False, True)]
+    return all(any(passes_all(one, pod) for pod in pods) for one in asked if wants_something(one))
 
 
 # ---- what was asked for: routes, methods, segments
@@ -141,6 +153,15 @@ def _statuses(label: str, asked: LabelsAsked, context: Context, metric: str) -> 
     return tuple(Option(value=text, endings=frozenset(places)) for text, places in values.items())
 
 
+def words_for(space: CellSpace, *, ok: str, failed: str) -> tuple[Option, ...]:
+    """Return the values of a label that says with one word or another how a request ended."""
+    fine = frozenset(place for place, ending in enumerate(space.endings) if ending.status < 400)
+    return (
+        Option(value=ok, endings=fine),
+        Option(value=failed, endings=frozenset(range(len(space.endings))) - fine),
+    )
+
+
 def _wording(label: str, asked: LabelsAsked, context: Context, metric: str) -> Callable[[Ending], str]:
     """Return how the label says how a request ended: `503`, `5xx`, `5`, or a word."""
     texts = [matcher.value for one in asked for matcher in one if matcher.value]
@@ -169,7 +190,7 @@ def _words(
                     if word.lower() not in _OK_WORDS:
                         context.note(f"{metric}: {label}={word!r} is taken to mean a request that did not fail")
                     good = word
-    return lambda ending: good if ending.end in (End.OK, End.WRONG) else failed
+    return lambda ending: good if ending.status < 400 else failed
 
 
 def _default_words(label: str, words: Sequence[str]) -> tuple[str, str]:
@@ -272,15 +293,18 @@ def _passing(
     made = simplest(asked)
     if made is None:
         raise LabelError(f"{metric}: no value of {label} passes {_shown(asked)}")
-    if is_sided:
-        return _asked_revision(label, made, context, metric)
-    context.note(f"{metric}: {label} is taken to be {made!r} for both revisions")
-    return (Option(value=made),)
+    return _invented(label, made, context, metric, is_sided=is_sided)
 
 
-def _asked_revision(label: str, made: str, context: Context, metric: str) -> tuple[Option, ...]:
-    if any(word in made.lower() for word in _CONDITIONS):
+def _invented(label: str, made: str, context: Context, metric: str, *, is_sided: bool) -> tuple[Option, ...]:
+    """Return a value that nothing in the policy explains, for the side that its words or the label's name tell."""
+    words = set(re.split(r"[^a-z0-9]+", made.lower()))
+    if words & _STABLE_WORDS or context.naming.stable_service == made.partition(":")[0] != "":
         context.note(f"{metric}: {label}={made!r} is taken to be the stable revision")
         return (Option(value=made, side="stable"), Option(value="canary", side="release"))
-    context.note(f"{metric}: {label}={made!r} is taken to be the release under test")
-    return (Option(value="stable", side="stable"), Option(value=made, side="release"))
+    if is_sided or words & _RELEASE_WORDS or context.naming.canary_service == made.partition(":")[0] != "":
+        context.note(f"{metric}: {label}={made!r} is taken to be the release under test")
+        return (Option(value="stable", side="stable"), Option(value=made, side="release"))
+    if label not in _TOLD_BY_THE_PLATFORM:
+        context.note(f"{metric}: {label} is taken to be {made!r} for both revisions")
+    return (Option(value=made),)

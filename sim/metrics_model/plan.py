@@ -67,7 +67,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class SeriesPattern:
-    """A series before its pod is known: `{pod}` in a label's value stands for the pod's name."""
+    """A series before its pod is known: `{pod}` in a label's value stands for the name of the pod."""
 
     labels: tuple[tuple[str, str], ...]
     side: Side | None
@@ -116,15 +116,16 @@ class MetricsPlan:
         key = (pod.name, pod.is_release, place)
         if key not in self._made:
             side: Side = "release" if pod.is_release else "stable"
+            own = self.naming.pod(pod.ordinal, is_release=pod.is_release)
             self._made[key] = Target(
                 name=pod.name,
                 pod=place,
                 series=tuple(
-                    _specific(pattern, pod.name)
+                    _specific(pattern, own)
                     for pattern in self.patterns
                     if not pattern.is_proxy and pattern.side in (None, side)
                 ),
-                up=None if self.up is None else _labels(self.up, pod.name),
+                up=None if self.up is None else _labels(self.up, own),
             )
         return self._made[key]
 

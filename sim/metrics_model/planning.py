@@ -17,10 +17,21 @@ from promql.syntax.tree import METRIC_NAME, MatchOp, VectorSelector
 from sim.load.latencies import bin_means_s
 from sim.metrics_model.asked import MetricAsked, asked_of
 from sim.metrics_model.cells import CellSpace, End, Ending, endings_of, kinds_of
-from sim.metrics_model.conventions import Counts, Family, Seen, known_metrics, recognise
-from sim.metrics_model.errors import UnknownMetricError
+from sim.metrics_model.conventions import Counts, Family, Seen
+from sim.metrics_model.mapping import MetricsMap, family_of
 from sim.metrics_model.naming import HASH_LABELS, Naming
-from sim.metrics_model.options import METHOD, POD, ROUTE, STATUS, Context, Option, Side, options_for
+from sim.metrics_model.options import (
+    METHOD,
+    POD,
+    ROUTE,
+    STATUS,
+    Context,
+    Option,
+    Side,
+    names_pods,
+    options_for,
+    words_for,
+)
 from sim.metrics_model.plan import Gauge, MetricsPlan, SeriesKind, SeriesPattern, SeriesSpec
 from sim.scenarios import Scenario
 
@@ -30,14 +41,16 @@ TARGET_LABELS = ("instance", "job", "namespace", "pod", "pod_template_hash")
 """What a scrape of a pod adds to every series; the local world adds the same."""
 
 
-def plan_metrics(metrics: Iterable[Metric], scenario: Scenario, naming: Naming) -> MetricsPlan:
+def plan_metrics(
+    metrics: Iterable[Metric], scenario: Scenario, naming: Naming, metrics_map: MetricsMap | None = None
+) -> MetricsPlan:
     """Return the series that these metrics' queries need, and those that count the requests behind them.
 
     Raises:
         PlanError: a query that the model cannot feed.
         promql.syntax.PromQLSyntaxError: a query that is none.
     """
-    return plan_queries(queries_of(metrics), scenario, naming)
+    return plan_queries(queries_of(metrics), scenario, naming, metrics_map)
 
 
 def queries_of(metrics: Iterable[Metric]) -> tuple[str, ...]:
@@ -51,10 +64,12 @@ def queries_of(metrics: Iterable[Metric]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def plan_queries(queries: Sequence[str], scenario: Scenario, naming: Naming) -> MetricsPlan:
-    """Return the series that the queries need."""
+def plan_queries(
+    queries: Sequence[str], scenario: Scenario, naming: Naming, metrics_map: MetricsMap | None = None
+) -> MetricsPlan:
+    """Return the series that the queries need; see `plan_metrics`."""
     asked = asked_of(queries)
-    families = {metric: _family(one) for metric, one in asked.items()}
+    families = {metric: _family(one, naming, metrics_map or {}) for metric, one in asked.items()}
     named = frozenset(label for one in asked.values() for label in one.labels)
     space = CellSpace(
         endings=endings_of(scenario), edges_s=_edges(scenario, families.values()), kinds=kinds_of(scenario, named)
@@ -77,18 +92,18 @@ def plan_queries(queries: Sequence[str], scenario: Scenario, naming: Naming) -> 
     )
 
 
-def _family(asked: MetricAsked) -> Family:
-    family = recognise(asked.metric)
-    if family is None:
-        raise UnknownMetricError(asked.metric, known_metrics())
-    return _seen_where_asked(family, asked)
+def _family(asked: MetricAsked, naming: Naming, metrics_map: MetricsMap) -> Family:
+    return _seen_where_asked(family_of(asked.metric, metrics_map), asked, naming)
 
 
-def _seen_where_asked(family: Family, asked: MetricAsked) -> Family:
+def _seen_where_asked(family: Family, asked: MetricAsked, naming: Naming) -> Family:
     """Return the family with the place of its counters as the labels that are asked for tell it."""
     if family.seen is Seen.PROXY and family.metric.startswith("envoy_"):
         per_pod = any(POD.match(label) or label in HASH_LABELS for label in asked.labels)
         return replace(family, seen=Seen.SIDECAR) if per_pod else family
+    by_service = any(POD.match(label) and not names_pods(label, asked.of(label), naming) for label in asked.labels)
+    if by_service and family.counts is not Counts.UP:
+        return replace(family, seen=Seen.PROXY)  # scraped through a Service: one target that stands for its pods
     if family.seen is Seen.SIDECAR:
         at_source = any(
             (matcher.name, matcher.value) in (("reporter", "source"), ("direction", "outbound"))
@@ -165,7 +180,7 @@ class _Making:
 
     def series(self) -> Iterator[_Series]:
         labels = self._labels()
-        options = [options_for(label, self.asked.of(label), self.context, self.family.metric) for label in labels]
+        options = [self._options(label) for label in labels]
         if self.family.counts is Counts.BUCKET:
             labels.append("le")
             options.append(self._buckets())
@@ -174,10 +189,20 @@ class _Making:
             if series is not None and self._is_selected(series.labels):
                 yield series
 
+    def _options(self, label: str) -> tuple[Option, ...]:
+        fixed, status = dict(self.family.fixed), self.family.status
+        if label in fixed:
+            return (Option(value=fixed[label]),)
+        if status is not None and label == status[0]:
+            return words_for(self.space, ok=status[1], failed=status[2])
+        return options_for(label, self.asked.of(label), self.context, self.family.metric)
+
     def _labels(self) -> list[str]:
         """Return the labels of the metric: those that queries name, and its own that have no other name there."""
         named = [label for label in self.asked.labels if label != "le"]
-        own = list(self.family.labels)
+        own = [*self.family.labels, *dict(self.family.fixed)]
+        if self.family.status is not None:
+            own = [label for label in own if label != "status"] + [self.family.status[0]]
         for role, names in ((STATUS, ("status",)), (ROUTE, ("route",)), (METHOD, ("method",))):
             if any(role.match(label) for label in named):
                 own = [label for label in own if label not in names]
@@ -235,8 +260,8 @@ class _Making:
         ending, only = self.space.endings[place], self.family.only
         if self.family.seen is Seen.POD and not ending.is_seen_by_pod:
             return False
-        if only == "failed":
-            return ending.status >= 400
+        if only in ("failed", "ok"):
+            return (ending.status >= 400) == (only == "failed")
         if only.endswith("xx"):
             return str(ending.status)[0] == only[0]
         return not only or str(ending.status) == only
