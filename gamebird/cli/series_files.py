@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from pathlib import Path
 
 from promql.parameters import time_s
-from promql.storage import MemoryStore, SeriesFileError, load_file, read_exposition
-from promql.storage.exposition import ExpositionError, Family
-
-_EXPOSITION = (".txt", ".prom", ".om")
+from promql.storage import MemoryStore, SeriesFileError, families_in, files_in, load_files
+from promql.storage.exposition import Family
 
 
 def loaded(paths: list[Path]) -> MemoryStore:
-    """Return a store with the series of all files and folders.
+    """Return a store with the series of all files and folders; where they contradict each other, say so on stderr.
 
     Raises:
         SeriesFileError: a file cannot be used; the text says which and why.
@@ -22,21 +21,19 @@ def loaded(paths: list[Path]) -> MemoryStore:
     for path in paths:
         if not path.exists():
             raise SeriesFileError(f"{path}: there is no such file or folder")
-        load_file(path, store)
+    gathering = load_files(paths, store)
+    if gathering.left_out:
+        print(
+            f"note: {gathering.left_out} samples were left out, because their series has another value at the same "
+            f"instant and the one that was read first is kept (as Prometheus does); the first: {gathering.example}",
+            file=sys.stderr,
+        )
     return store
 
 
 def families_of(paths: list[Path]) -> list[Family]:
     """Return what exposition files say of their metrics: type, help and unit."""
-    files = [file for path in paths for file in (sorted(path.iterdir()) if path.is_dir() else [path])]
-    found: list[Family] = []
-    for file in files:
-        if file.suffix in _EXPOSITION:
-            try:
-                found.extend(read_exposition(file.read_text(encoding="utf-8")).families)
-            except (OSError, UnicodeDecodeError, ExpositionError) as error:
-                raise SeriesFileError(f"{file}: {error}") from None
-    return found
+    return [family for path in paths for file in files_in(path) for family in families_in(file)]
 
 
 def instant_s(text: str, store: MemoryStore) -> float:

@@ -2,7 +2,8 @@
 
 from promql.storage.blocks import STALE_NAN, ArrayBlock, Block, BlockStore, Store, is_stale
 from promql.storage.exposition import Target, read_exposition
-from promql.storage.json_series import SeriesFileError, load_file, load_json_series
+from promql.storage.gathering import Gathering
+from promql.storage.json_series import SeriesFileError, families_in, files_in, load_file, load_files, load_json_series
 from promql.storage.labels import Labels, labels_of
 from promql.storage.memory import Appended, MemoryStore
 
@@ -12,14 +13,18 @@ __all__ = [
     "ArrayBlock",
     "Block",
     "BlockStore",
+    "Gathering",
     "Labels",
     "MemoryStore",
     "SeriesFileError",
     "Store",
     "Target",
+    "families_in",
+    "files_in",
     "is_stale",
     "labels_of",
     "load_file",
+    "load_files",
     "load_json_series",
     "read_exposition",
 ]

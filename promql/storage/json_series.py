@@ -8,16 +8,21 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import zlib
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from promql.storage.blocks import STALE_NAN
-from promql.storage.exposition import ExpositionError, read_exposition
+from promql.storage.exposition import Exposition, ExpositionError, Family, is_openmetrics
+from promql.storage.exposition_lines import read_lines
+from promql.storage.gathering import Gathered, Gathering
 from promql.storage.labels import labels_of
-from promql.storage.memory import Appended, MemoryStore
+from promql.storage.memory import Appended, MemoryStore, bits_of
 
 FILE_BYTES_MAX = 512 * 1024 * 1024
+_ENDINGS = (".json", ".gz", ".txt", ".prom", ".om")
 _WORDS = {"NaN": float("nan"), "+Inf": float("inf"), "Inf": float("inf"), "-Inf": float("-inf"), "stale": STALE_NAN}
 
 
@@ -27,9 +32,14 @@ class SeriesFileError(ValueError):
 
 def load_json_series(document: Any, store: MemoryStore, *, name: str = "data") -> int:
     """Append the series of a parsed JSON document and return how many samples were stored."""
+    gathered = Gathered()
+    _gather_json(document, gathered, name)
+    return gathered.store_in(store).stored
+
+
+def _gather_json(document: Any, gathered: Gathered, name: str) -> None:
     if not isinstance(document, dict) or not isinstance(document.get("series"), list):
         raise SeriesFileError(f'{name}: there is no list "series"; each of its entries needs "labels" and "samples"')
-    stored = 0
     for index, entry in enumerate(document["series"]):
         place = f"{name}: series[{index}]"
         if not isinstance(entry, dict):
@@ -40,14 +50,22 @@ def load_json_series(document: Any, store: MemoryStore, *, name: str = "data") -
         samples = entry.get("samples")
         if not isinstance(samples, list):
             raise SeriesFileError(f"{place}.samples must be a list of [unix seconds, value]")
-        key = labels_of(labels)
-        for at, sample in enumerate(samples):
-            t_s, value = _sample(sample, f"{place}.samples[{at}]")
-            outcome = store.append(key, t_s, value)
-            if outcome in (Appended.OUT_OF_ORDER, Appended.DUPLICATE):
-                raise SeriesFileError(f"{place}.samples[{at}] is refused: {outcome.value} at {t_s}")
-            stored += outcome is Appended.STORED
-    return stored
+        gathered.add(labels_of(labels), _in_order(samples, place))
+
+
+def _in_order(samples: list[Any], place: str) -> list[tuple[int, float]]:
+    """Return one entry's samples; within an entry they must be in the order of time."""
+    found: list[tuple[int, float]] = []
+    for at, sample in enumerate(samples):
+        t_s, value = _sample(sample, f"{place}.samples[{at}]")
+        time_ms = round(t_s * 1000)
+        if found and time_ms <= found[-1][0]:
+            if time_ms < found[-1][0]:
+                raise SeriesFileError(f"{place}.samples[{at}] is refused: {Appended.OUT_OF_ORDER.value} at {t_s}")
+            if bits_of(found[-1][1]) != bits_of(value):
+                raise SeriesFileError(f"{place}.samples[{at}] is refused: {Appended.DUPLICATE.value} at {t_s}")
+        found.append((time_ms, value))
+    return found
 
 
 def _sample(sample: Any, place: str) -> tuple[float, float]:
@@ -76,19 +94,54 @@ def load_file(path: Path, store: MemoryStore) -> int:
     Returns:
         how many samples were stored.
     """
-    if path.is_dir():
-        files = sorted(each for each in path.iterdir() if each.suffix in (".json", ".gz", ".txt", ".prom", ".om"))
-        if not files:
-            raise SeriesFileError(f"{path}: no .json, .gz, .txt, .prom or .om file in this folder")
-        return sum(load_file(each, store) for each in files)
+    return load_files([path], store).stored
+
+
+def load_files(paths: Iterable[Path], store: MemoryStore) -> Gathering:
+    """Append the series of all files and folders, as one recording: files may overlap and repeat series.
+
+    Raises:
+        SeriesFileError: a file cannot be used; the text says which and why.
+    """
+    gathered = Gathered()
+    for path in paths:
+        for file in files_in(path):
+            _gather_file(file, gathered)
+    return gathered.store_in(store)
+
+
+def files_in(path: Path) -> list[Path]:
+    """Return the file itself, or the data files of a folder."""
+    if not path.is_dir():
+        return [path]
+    files = sorted(each for each in path.iterdir() if each.suffix in _ENDINGS)
+    if not files:
+        raise SeriesFileError(f"{path}: no .json, .gz, .txt, .prom or .om file in this folder")
+    return files
+
+
+def families_in(path: Path) -> Sequence[Family]:
+    """Return what an exposition file says of its metrics; JSON says nothing."""
     text = _text_of(path)
-    if text.lstrip().startswith("{"):
-        try:
-            document = json.loads(text)
-        except ValueError as error:
-            raise SeriesFileError(f"{path}: not valid JSON: {error}") from None
-        return load_json_series(document, store, name=str(path))
-    return _load_exposition(text, store, path)
+    return () if _is_json(text) else _read_exposition(text, path).families
+
+
+def _gather_file(path: Path, gathered: Gathered) -> None:
+    text = _text_of(path)
+    if not _is_json(text):
+        _gather_exposition(text, gathered, path)
+        return
+    try:
+        document = json.loads(text)
+    except ValueError as error:
+        raise SeriesFileError(f"{path}: not valid JSON: {error}") from None
+    _gather_json(document, gathered, str(path))
+
+
+def _is_json(text: str) -> bool:
+    # A line of exposition text may begin with a brace as well, before the metric's name in quotes.
+    is_line = re.match(r'\s*\{\s*"(?:[^"\\]|\\.)*"\s*[,}]', text) is not None
+    return text.lstrip().startswith("{") and not is_line
 
 
 def _text_of(path: Path) -> str:
@@ -106,16 +159,18 @@ def _text_of(path: Path) -> str:
     return content.decode("utf-8", "replace")
 
 
-def _load_exposition(text: str, store: MemoryStore, path: Path) -> int:
+def _read_exposition(text: str, path: Path) -> Exposition:
     try:
-        samples = read_exposition(text).samples
+        return read_lines(text, in_seconds=is_openmetrics(text))
     except ExpositionError as error:
         raise SeriesFileError(f"{path}: neither JSON series nor exposition text: {error}") from None
+
+
+def _gather_exposition(text: str, gathered: Gathered, path: Path) -> None:
+    samples = _read_exposition(text, path).samples
     if not samples:
         raise SeriesFileError(f"{path}: no samples in it")
-    stored = 0
-    for sample in sorted(samples, key=lambda each: each.t_s or 0.0):
+    for sample in samples:
         if sample.t_s is None:
             raise SeriesFileError(f"{path}: {dict(sample.labels)} has no timestamp; a data file needs one per sample")
-        stored += store.append(sample.labels, sample.t_s, sample.value) is Appended.STORED
-    return stored
+        gathered.add(sample.labels, [(round(sample.t_s * 1000), sample.value)])

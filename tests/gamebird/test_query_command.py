@@ -38,6 +38,19 @@ def test_a_vector_is_a_table_at_the_newest_sample(data: Path) -> None:
     assert done.stdout.splitlines() == ['jobs{pod="a"}  3', 'jobs{pod="b"}  12']
 
 
+def test_files_that_contradict_each_other_are_one_recording_and_that_is_said(data: Path) -> None:
+    again = [{"labels": {"__name__": "jobs", "pod": "a"}, "samples": [[T0 + 30, 4], [T0 + 45, 5]]}]
+    (data.parent / "z.json").write_text(json.dumps({"series": again}))
+    done = run("query", "jobs[1m]", "--data", str(data.parent))
+    assert done.returncode == 0
+    assert done.stdout.splitlines()[:5] == [
+        'jobs{pod="a"}',
+        *(f"  {T0 + 15 * at}  {n}" for at, n in enumerate((1, 2, 3, 5))),
+    ]
+    assert "1 samples were left out" in done.stderr
+    assert f'jobs{{pod="a"}} at {T0 + 30} is 4 there' in done.stderr
+
+
 def test_a_range_lists_the_samples_of_each_series(data: Path) -> None:
     done = run("query", "sum(jobs)", "--data", str(data), "--start", str(T0), "--step", "15s")
     assert done.stdout.splitlines() == ["{}", f"  {T0}  11", f"  {T0 + 15}  13", f"  {T0 + 30}  15"]
