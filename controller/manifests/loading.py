@@ -7,6 +7,7 @@ that Gamebird knows is left alone and noted.
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -39,7 +40,7 @@ from controller.manifests.values import (
     Workload,
 )
 
-__all__ = ["ManifestError", "Manifests", "Notice", "Place", "Policy", "Problem", "load"]
+__all__ = ["Loaded", "ManifestError", "Manifests", "Notice", "Place", "Policy", "Problem", "load", "read_object"]
 
 ARGO = "argoproj.io/v1alpha1"
 FILES_MAX = 2000
@@ -141,6 +142,26 @@ def load(paths: Iterable[str | Path] | str | Path) -> Manifests:
     return loader.finish()
 
 
+def read_object(item: Mapping[str, Any], name: str) -> Loaded | None:
+    """Return one object as an API server gives it; None where it is of no kind that Gamebird knows.
+
+    Args:
+        item: plain values. What the server adds for itself (status, managedFields) is not looked at.
+        name: what messages call it, in a file's place.
+
+    Raises:
+        ManifestError: what is wrong with it.
+    """
+    metadata = {key: value for key, value in item["metadata"].items() if key != "managedFields"}
+    text = json.dumps({**item, "metadata": metadata, "status": {}}, ensure_ascii=False)
+    loader = _Loader()
+    for document in read_documents(text, name):
+        loader.take(document)
+    if loader.report.problems:
+        raise ManifestError(loader.report.problems)
+    return loader.objects[0] if loader.objects else None
+
+
 class _Loader:
     """Reads documents one by one, and keeps problems until the end."""
 
@@ -191,6 +212,10 @@ class _Loader:
             )
         for document in documents:
             self._take(document, named=named)
+
+    def take(self, document: Document) -> None:
+        """Read one document that somebody named."""
+        self._take(document, named=True)
 
     def _take(self, document: Document, *, named: bool) -> None:
         value = document.value
