@@ -223,8 +223,8 @@ class Look:
         if not number_changes and not note_changes:
             return False
         self.actions.append(ScaleReplicaSet(pod_hash=replica_set.pod_hash, replicas=replicas, desired_replicas=size))
+        self.wake_at(self.now_s)  # one set is scaled at a time, and the next need not wait for this one's pods
         if number_changes:
-            self.wake_at(self.now_s)  # one set is scaled at a time, and the next need not wait for this one's pods
             way = "up" if replica_set.wanted < replicas else "down"
             self.event(
                 "ScalingReplicaSet",

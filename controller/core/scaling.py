@@ -94,6 +94,7 @@ def _scale_newest(look: Look) -> bool:
 def _note_size(look: Look, replica_set: ReplicaSetSeen) -> None:
     """Note the rollout's size on a set that keeps its pods, so that a change of size is not seen for ever."""
     if replica_set.desired_replicas != look.plan.replicas:
+        look.wake_at(look.now_s)
         look.actions.append(
             ScaleReplicaSet(
                 pod_hash=replica_set.pod_hash,
