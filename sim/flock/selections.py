@@ -19,7 +19,8 @@ from sim.flock.quantiles import Floats
 from sim.metrics_model.plan import SeriesSpec, Target
 
 Matchers = tuple[Matcher, ...]
-Cast = tuple[Target, ...]
+Sided = tuple[Target, bool | None]
+"""A target, and whether its pod is the release's; None for a proxy."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -43,13 +44,29 @@ class Selection:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Alike:
+    """Neighbours among targets whose series are made of their atoms in the same way: one product makes all of them.
+
+    Attributes:
+        targets: positions among the chosen targets.
+        rows: of their series, target by target.
+    """
+
+    weights: Floats
+    targets: slice
+    rows: slice
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Chosen:
     """The matching series of several targets.
 
     Attributes:
         parts: (position of the target, its series, their rows).
-        targets: positions of the targets, each once, and rows: (series,) which of them each series is of.
+        targets: positions of the targets, each once, in the order of their first series.
+        rows: (series,) which of `targets` each series is of.
         only_edges: whether all are counters, so that windows' edges may be enough.
+        alike: all of the series, where every target is one pod; None otherwise.
     """
 
     labels: LabelSets
@@ -57,6 +74,7 @@ class Chosen:
     targets: tuple[int, ...]
     rows: NDArray[np.intp]
     only_edges: bool
+    alike: tuple[Alike, ...] | None
 
 
 class Selections:
@@ -65,26 +83,28 @@ class Selections:
     def __init__(self, atoms: int) -> None:
         self._atoms = atoms
         self._of_target: dict[tuple[int, Matchers], tuple[Selection, ...]] = {}
-        self._of_cast: dict[tuple[tuple[int, ...], Matchers], Chosen] = {}
+        self._of_all: dict[tuple[tuple[int, ...], Matchers], Chosen] = {}
         self._held: dict[int, Target] = {}
 
-    def of(self, cast: Sequence[Target], matchers: Matchers) -> Chosen:
+    def of(self, targets: Sequence[Sided], matchers: Matchers) -> Chosen:
         """Return the matching series of some targets, ordered by labels as far as targets do not mix."""
-        key = (tuple(map(id, cast)), matchers)
-        found = self._of_cast.get(key)
+        key = (tuple([id(target) for target, _ in targets]), matchers)
+        found = self._of_all.get(key)
         if found is None:
-            self._held.update((id(target), target) for target in cast)  # an identity is good while its target lives
-            found = self._of_cast[key] = self._choose(cast, matchers)
+            self._held.update((id(target), target) for target, _ in targets)  # an identity is good while it lives
+            found = self._of_all[key] = self._choose(targets, matchers)
         return found
 
-    def _choose(self, cast: Sequence[Target], matchers: Matchers) -> Chosen:
-        found = [(place, one) for place, target in enumerate(cast) for one in self._selected(target, matchers)]
+    def _choose(self, all_targets: Sequence[Sided], matchers: Matchers) -> Chosen:
+        found = [
+            (place, one) for place, (target, _) in enumerate(all_targets) for one in self._selected(target, matchers)
+        ]
         found.sort(key=lambda part: part[1].labels[0])
         parts, row = [], 0
         for place, selection in found:
             parts.append((place, selection, slice(row, row + len(selection.labels))))
             row += len(selection.labels)
-        targets = tuple(sorted({place for place, _ in found}))
+        targets = tuple(dict.fromkeys(place for place, _ in found))
         rows = [targets.index(place) for place, selection in found for _ in selection.labels]
         return Chosen(
             labels=label_sets_of(tuple(labels for _, selection in found for labels in selection.labels)),
@@ -92,6 +112,7 @@ class Selections:
             targets=targets,
             rows=np.array(rows, dtype=np.intp),
             only_edges=not any(selection.is_up or selection.has_gauges for _, selection in found),
+            alike=_alike(all_targets, parts) if len(targets) == len(parts) else None,
         )
 
     def _selected(self, target: Target, matchers: Matchers) -> tuple[Selection, ...]:
@@ -140,3 +161,19 @@ class Selections:
             has_gauges=any(spec.kind == "gauge" for spec in specs),
             is_up=False,
         )
+
+
+def _alike(targets: Sequence[Sided], parts: Sequence[tuple[int, Selection, slice]]) -> tuple[Alike, ...] | None:
+    found: list[Alike] = []
+    for number, (place, selection, rows) in enumerate(parts):
+        side = targets[place][1]
+        if side is None:
+            return None
+        weights = selection.weights[side]
+        if found and np.array_equal(found[-1].weights, weights):
+            before = found.pop()
+            own, rows = slice(before.targets.start, number + 1), slice(before.rows.start, rows.stop)
+            found.append(Alike(weights=before.weights, targets=own, rows=rows))
+        else:
+            found.append(Alike(weights=weights, targets=slice(number, number + 1), rows=rows))
+    return tuple(found)

@@ -17,7 +17,7 @@ from promql.storage.labels import Labels
 from promql.syntax.tree import Matcher
 from sim.flock.counters import Counters, Unit
 from sim.flock.scene import Scraped
-from sim.flock.selections import Selection
+from sim.flock.selections import Chosen, Selection
 from sim.flock.views import Sample, Views, Windows, wanted_by
 
 
@@ -28,12 +28,13 @@ class FlockStore:
         foreseen: by unit, instants that are sure to be read later.
     """
 
-    __slots__ = ("_foreseen", "_known", "_views", "counters")
+    __slots__ = ("_foreseen", "_known", "_stacks", "_views", "counters")
 
     def __init__(self, views: Views, counters: Counters, foreseen: Mapping[Unit, Sequence[int]] | None = None) -> None:
         self._views = views
         self._foreseen = foreseen
         self._known: set[int] = set()
+        self._stacks: dict[int, tuple[Floats, Floats]] = {}
         self.counters = counters
 
     @property
@@ -66,28 +67,51 @@ class FlockStore:
         if not self._views.are_born(chosen, windows):
             return None
         self._read_windows(windows)
-        first = np.empty((len(ends_ms), len(chosen.labels), self.runs))
-        last = np.empty_like(first)
-        lost = np.zeros_like(first) if windows.has_resets and is_counter else None
-        for place, selection, rows in chosen.parts:
-            row = chosen.targets.index(place)
-            for step, pair in enumerate(windows.edges[row]):
-                if pair is not None:
-                    self._put(selection, pair[0], first[step, rows])
-                    self._put(selection, pair[1], last[step, rows])
-            if lost is not None:
-                for step, before, after in windows.resets[row]:
+        first, last = self._edge_values(chosen, windows)
+        lost = None
+        if windows.has_resets and is_counter:
+            lost = np.zeros_like(first)
+            for place, selection, rows in chosen.parts:
+                for step, before, after in windows.resets[chosen.targets.index(place)]:
                     high, low = self.values_of(selection, before), self.values_of(selection, after)
                     lost[step, rows] += np.where(low < high, high, 0.0)
-        by_series = chosen.rows
+        of_target = chosen.rows
         return chosen.labels, Edges(
             first=_steps_last(first),
             last=_steps_last(last),
-            first_ms=windows.first_ms[by_series],
-            last_ms=windows.last_ms[by_series],
-            counts=windows.counts[by_series],
+            first_ms=windows.first_ms[of_target],
+            last_ms=windows.last_ms[of_target],
+            counts=windows.counts[of_target],
             lost=None if lost is None else _steps_last(lost),
         )
+
+    def _edge_values(self, chosen: Chosen, windows: Windows) -> tuple[Floats, Floats]:
+        """Return (steps, series, runs) values of the first and of the last samples."""
+        steps = windows.first_ms.shape[-1]
+        values = np.empty((2, steps, len(chosen.labels), self.runs))
+        if chosen.alike is not None and windows.is_whole and steps == 1:
+            for edge, counts in enumerate(self._stacked(windows)):
+                for alike in chosen.alike:
+                    into = values[edge, 0, alike.rows].reshape(-1, len(alike.weights), self.runs)
+                    np.matmul(alike.weights, counts[alike.targets], out=into)
+            return values[0], values[1]
+        for place, selection, rows in chosen.parts:
+            for step, pair in enumerate(windows.edges[chosen.targets.index(place)]):
+                for edge, sample in enumerate(pair or ()):
+                    values[edge, step, rows] = self.values_of(selection, sample)
+        return values[0], values[1]
+
+    def _stacked(self, windows: Windows) -> tuple[Floats, Floats]:
+        """Return (targets, atoms, runs) counts at the first and the last samples of windows of pods, one step each."""
+        found = self._stacks.get(id(windows))
+        if found is None:
+            pairs = [own[0] for own in windows.edges]
+            first, last = (
+                np.stack([self.counters.at(_own(pair[edge]), pair[edge].time_ms) for pair in pairs if pair is not None])
+                for edge in (0, 1)
+            )
+            found = self._stacks[id(windows)] = first, last
+        return found
 
     def _read_windows(self, windows: Windows) -> None:
         # Other selectors of the same look have mostly the same windows.
@@ -98,14 +122,6 @@ class FlockStore:
     def read(self, wanted: Mapping[Unit, Sequence[int]]) -> None:
         """Make the counts at some instants known."""
         self.counters.read(wanted, self._views.scene, self._foreseen)
-
-    def _put(self, selection: Selection, sample: Sample, into: Floats) -> None:
-        for side in (0, 1):
-            units = sample.units[side]
-            if units and selection.counts[side] and not sample.units[1 - side]:
-                np.matmul(selection.weights[side], self._counts(units, sample.time_ms), out=into)
-                return
-        into[:] = self.values_of(selection, sample)
 
     def _counts(self, units: Sequence[Unit], time_ms: int) -> Floats:
         counts = self.counters.at(units[0], time_ms)
@@ -120,6 +136,12 @@ class FlockStore:
             if units and counts:
                 total += weights @ self._counts(units, sample.time_ms)
         return total
+
+
+def _own(sample: Sample) -> Unit:
+    """Return the unit of a pod's sample."""
+    stable, release = sample.units
+    return (stable or release)[0]
 
 
 def _steps_last(values: Floats) -> Floats:

@@ -43,12 +43,14 @@ class Windows:
     Attributes:
         edges: by target and step, the first and the last sample; None where the window has none.
         resets: by target, (step, sample before, sample after) of every new life inside a window.
+        is_whole: whether every window has a sample.
         wanted: the instants that all of this reads, by unit.
     """
 
     edges: tuple[tuple[tuple[Sample, Sample] | None, ...], ...]
     resets: tuple[tuple[tuple[int, Sample, Sample], ...], ...]
     has_resets: bool
+    is_whole: bool
     first_ms: Times
     last_ms: Times
     counts: NDArray[np.int64]
@@ -62,7 +64,7 @@ class Views:
 
     def __init__(self, scene: Scene) -> None:
         self.scene = scene
-        self._targets = tuple(scraped.target for scraped in scene.targets)
+        self._targets = tuple((scraped.target, scraped.is_release) for scraped in scene.targets)
         self._chosen: dict[Matchers, Chosen] = {}
         self._windows: dict[tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]], Windows] = {}
         self._samples: dict[tuple[int, int], Sample] = {}
@@ -140,6 +142,7 @@ class Views:
             edges=tuple(edges),
             resets=tuple(resets),
             has_resets=any(resets),
+            is_whole=all(pair is not None for own in edges for pair in own),
             first_ms=times[0],
             last_ms=times[1],
             counts=counts,
