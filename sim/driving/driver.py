@@ -72,7 +72,15 @@ class VirtualDriver:
         "verdict",
     )
 
-    def __init__(self, deployment: Deployment, *, seed: int, cohort: int, records: bool = False) -> None:
+    def __init__(
+        self,
+        deployment: Deployment,
+        *,
+        seed: int,
+        cohort: int,
+        records: bool = False,
+        counts_requests: bool = True,
+    ) -> None:
         scenario, rollout = deployment.scenario, deployment.release
         routing = rollout.strategy.traffic_routing
         ground = Ground(
@@ -83,6 +91,7 @@ class VirtualDriver:
             routed=routing is not None and bool(routing.routers),
             min_ready_s=rollout.min_ready_s,
             keeps_pods=rollout.restart_at_s is not None,
+            counts_requests=counts_requests,
         )
         self._deployment = deployment
         self._fates = ground.births.fates
@@ -125,7 +134,7 @@ class VirtualDriver:
                 self._answered = False
                 self._look(self.now_s)
             else:
-                at_s = self._next_s()
+                at_s = self.next_s()
                 if at_s > until_s:
                     self._go_on_to(until_s)
                     return None
@@ -172,8 +181,15 @@ class VirtualDriver:
         self._noticed_s = min(self._noticed_s, self.now_s)
         return asked.record
 
-    def _next_s(self) -> float:
+    def crash(self, life: int) -> None:
+        """End a pod's process now: the caller counts requests and has seen the one that kills it."""
+        self.platform.crash(life)
+        self._go_on_to(self.now_s)
+
+    def next_s(self) -> float:
         """Return the next instant at which anything can change."""
+        if self._answered:
+            return self.now_s
         at_s = min(self.platform.next_s(), self._wake_s())
         if not self._deployed:
             return min(at_s, self._deployment.deploy_s)
