@@ -28,7 +28,7 @@ from controller.core.promotion import is_rollback_within_window, reason_to_promo
 from controller.core.records import Record, TransitionRecord
 from controller.core.restarting import restart_pods
 from controller.core.scaling import delete_old_revisions, reconcile_replica_sets
-from controller.core.services import reconcile_services
+from controller.core.services import PING, PONG, reconcile_services
 from controller.core.snapshot import ReplicaSetSeen, Snapshot
 from controller.core.standing import (
     INVALID,
@@ -46,6 +46,7 @@ from controller.core.weights import put_abort_first, reconcile_weights
 
 INVALID_RETRY_S = 20.0
 _INVALID_SPEC = ConditionKind.INVALID_SPEC
+_PROGRESSING = ConditionKind.PROGRESSING
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +72,8 @@ def decide(snapshot: Snapshot, now_s: float) -> Decision:
     conditions = pause_conditions(look)
     if conditions is not None:
         return _note_pause(look, conditions)
+    if _PROGRESSING not in look.conditions:
+        return _make_found(look, new)
     _number_revision(look, new)
     starts_over = look.template_or_steps_changed
     # Argo follows a new size first, by the step that the last revision had reached.
@@ -127,7 +130,7 @@ def _make_known(look: Look) -> Decision:
     conditions = look.conditions.copy()
     set_condition(
         conditions,
-        ConditionKind.PROGRESSING,
+        _PROGRESSING,
         Truth.TRUE,
         "NewReplicaSetCreated",
         f'Created new replica set "{name}"',
@@ -136,6 +139,15 @@ def _make_known(look: Look) -> Decision:
     look.rule = "new revision"
     status = replace(look.status, revision=look.revision, conditions=tuple(conditions.values()))
     return _finish(look, status)
+
+
+def _make_found(look: Look, new: ReplicaSetSeen) -> Decision:
+    """Begin to count progress: the set was made by a decision whose status was lost, or by somebody else."""
+    conditions = look.conditions.copy()
+    message = f'Found new replica set "{look.name_of(new)}"'
+    set_condition(conditions, _PROGRESSING, Truth.TRUE, "FoundNewReplicaSet", message, look.now_s)
+    look.rule = "revision found"
+    return _finish(look, replace(look.status, conditions=tuple(conditions.values())))
 
 
 def _note_pause(look: Look, conditions: Conditions) -> Decision:
@@ -221,7 +233,8 @@ def _go_on(look: Look, *, starts_pause: bool) -> Decision:
     """Promote, hold an abort, or take the next step, and work out the status."""
     draft = Draft(look)
     steps = len(look.plan.steps)
-    if look.status.promote_full or is_rollback_within_window(look):
+    # In Argo a quick way back lifts an abort at every look, so that nobody can abort it.
+    if look.status.promote_full or (is_rollback_within_window(look) and (look.plan.strict or not look.status.abort)):
         look.pauses_cleared = True
         look.lift_abort()
         if steps:
@@ -256,6 +269,8 @@ def _promote(look: Look, draft: Draft, reason: str) -> None:
     draft.step_index = len(look.plan.steps) or None
     if draft.stable_hash != draft.current_hash:
         draft.stable_hash = draft.current_hash
+        if look.plan.canary.ping_pong is not None:
+            draft.stable_ping_pong = PONG if look.status.stable_ping_pong == PING else PING
         look.rule = reason
         look.event(
             "RolloutCompleted",
@@ -265,8 +280,11 @@ def _promote(look: Look, draft: Draft, reason: str) -> None:
 
 def _settle(look: Look, draft: Draft, *, starts_pause: bool = False, kept: PauseState | None = None) -> Decision:
     """Work out pauses, conditions and phase, in this order, and close the decision."""
-    draft.conditions.pop(_INVALID_SPEC, None)  # it was looked at, and is valid
+    if kept is None:
+        draft.conditions.pop(_INVALID_SPEC, None)  # it was looked at, and is valid
     abort_for_lack_of_progress(look, draft)
+    if look.abort_added and not look.plan.strict:
+        draft.promote_full = False  # which would lift the abort at the next look, and so on for ever
     draft.pause = pause_state(look, starts_pause_step=starts_pause, kept=kept)
     work_out_conditions(look, draft)
     work_out_phase(look, draft)

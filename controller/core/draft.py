@@ -26,6 +26,7 @@ class Draft:
         "ready_replicas",
         "replicas",
         "stable_hash",
+        "stable_ping_pong",
         "step_hash",
         "step_index",
         "step_run",
@@ -37,6 +38,7 @@ class Draft:
         new = look.new
         self.current_hash = look.snapshot.template_hash
         self.stable_hash = status.stable_hash
+        self.stable_ping_pong = status.stable_ping_pong
         self.step_hash = look.plan.step_hash
         self.step_index: int | None = look.index
         self.promote_full = status.promote_full
@@ -88,6 +90,7 @@ class Draft:
             promote_full=self.promote_full,
             restarted_s=look.restarted_s,
             weights=weights,
+            stable_ping_pong=self.stable_ping_pong,
             routes=look.routes,
             step_run=self.step_run,
             background_run=self.background_run,
@@ -119,6 +122,7 @@ class Draft:
             and self.promote_full == old.promote_full
             and self.current_hash == old.current_hash
             and self.stable_hash == old.stable_hash
+            and self.stable_ping_pong == old.stable_ping_pong
             and self.step_hash == old.step_hash
             and look.revision == old.revision
             and look.restarted_s == old.restarted_s

@@ -51,7 +51,9 @@ def new_run(look: Look, analysis: RolloutAnalysis, *, step_index: int | None) ->
     name, collisions = base, 0
     while name in known:
         taken = known[name]
-        if not taken.status.phase.completed and taken.metrics == resolved.metrics and taken.args == args:
+        same = (taken.metrics, taken.args) == (resolved.metrics, args)
+        ruled_alike = (taken.dry_run, taken.retention) == (resolved.dry_run, resolved.retention)
+        if not taken.status.phase.completed and same and ruled_alike:
             return taken  # begun by a decision whose status was lost
         collisions += 1
         name = f"{base}.{collisions}"

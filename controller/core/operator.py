@@ -12,7 +12,7 @@ from enum import StrEnum
 from controller.core.records import OperatorRecord
 from controller.core.runs import AnalysisPhase
 from controller.core.status import RolloutStatus
-from controller.manifests.values import Rollout
+from controller.manifests.values import Parity, Rollout
 
 
 class Word(StrEnum):
@@ -49,7 +49,8 @@ def ask(word: Word, rollout: Rollout, status: RolloutStatus, now_s: float) -> As
             if not status.is_fully_promoted:
                 status = replace(status, promote_full=True)
         case Word.ABORT:
-            status = replace(status, abort=True)
+            keeps_full = status.promote_full and rollout.extensions.parity is not Parity.OFF
+            status = replace(status, abort=True, promote_full=keeps_full)  # in Argo a full promotion lifts the abort
         case Word.RETRY:
             status = replace(status, abort=False)
         case Word.PAUSE:

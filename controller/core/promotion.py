@@ -41,6 +41,8 @@ def reason_to_promote(look: Look) -> str:
         return "Rollback within window"
     if status.stable_hash == new.pod_hash:
         return "Fast rollback"
+    if look.weights is not None and look.weights.verified is False:
+        return ""  # the router has not confirmed that all traffic is the newest revision's
     if (not plan.steps or look.index == len(plan.steps)) and not look.is_held:
         return f"Completed all {len(plan.steps)} canary steps"
     return ""

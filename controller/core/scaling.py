@@ -122,9 +122,9 @@ def _scale_others(look: Look) -> bool:
     if not look.others:
         return False
     active = sorted((rs for rs in look.others if rs.wanted > 0), key=lambda rs: rs.created_s)
-    if not active or any(rs.available > rs.wanted for rs in active):
-        return False  # pods of an earlier scaling are still going: nobody can be counted on yet
     remaining, total = _drop_unavailable(look, active)
+    if len(remaining) < len(active):
+        return False
     can_go = sum(rs.available for rs in look.all) - (look.plan.replicas - look.plan.unavailable)
     if can_go <= 0:
         return False
@@ -151,10 +151,17 @@ def _scale_others(look: Look) -> bool:
 
 
 def _drop_unavailable(look: Look, active: list[ReplicaSetSeen]) -> tuple[dict[str, int], int]:
-    """End pods that serve nobody and only block what is to come; what is left by hash, and how many ended."""
+    """End pods that serve nobody and only block what is to come, oldest set first.
+
+    Returns:
+        What is left by hash, and how many ended. It stops at a set whose pods of an earlier scaling are still going,
+        because nobody can be counted on yet.
+    """
     left: dict[str, int] = {}
     ended = 0
     for replica_set in active:
+        if replica_set.available > replica_set.wanted:
+            break
         left[replica_set.pod_hash] = replica_set.available
         if replica_set.wanted != replica_set.available:
             ended += replica_set.wanted - replica_set.available

@@ -16,10 +16,13 @@ from controller.core.snapshot import ReplicaSetSeen
 
 STABLE = "stable"
 CANARY = "canary"
+PING = "ping"
+PONG = "pong"
 
 
 def reconcile_services(look: Look) -> None:
     """Point both Services at the revisions of their roles."""
+    _reconcile_ping_pong(look)
     select(look, STABLE, look.stable, check=True)
     if look.is_aborted:
         if not look.plan.routed:
@@ -32,6 +35,20 @@ def reconcile_services(look: Look) -> None:
     if rolling_back_dynamically(look) is not None:
         return  # stable cannot take the canary Service's traffic yet
     select(look, CANARY, look.new, check=True)
+
+
+def _reconcile_ping_pong(look: Look) -> None:
+    """Point that one of two swapping Services at the newest revision that is not stable's now, with pods or without.
+
+    Nothing moves stable's: at a promotion the two only change their roles, and so no Service that users' traffic
+    meets is moved, ever.
+    """
+    pair = look.plan.canary.ping_pong
+    if pair is None or look.is_fully_promoted or look.new is None:
+        return
+    service = pair.pong_service if look.status.stable_ping_pong == PING else pair.ping_service
+    if look.services.canary_hash != look.new.pod_hash:
+        _point(look, CANARY, service, look.services.canary_hash, look.new.pod_hash)
 
 
 def select(look: Look, role: str, replica_set: ReplicaSetSeen | None, *, check: bool) -> None:
@@ -50,16 +67,17 @@ def select(look: Look, role: str, replica_set: ReplicaSetSeen | None, *, check: 
             return
         if replica_set.available == 0:
             return
-    look.actions.append(SelectService(role=role, service=service, pod_hash=replica_set.pod_hash))
+    _point(look, role, service, selected, replica_set.pod_hash)
+
+
+def _point(look: Look, role: str, service: str, selected: str | None, pod_hash: str) -> None:
+    look.actions.append(SelectService(role=role, service=service, pod_hash=pod_hash))
     # What a Service selected may have kept old pods from being scaled down; in this decision already it no longer does.
     if role == STABLE:
-        look.services = replace(services, stable_hash=replica_set.pod_hash)
+        look.services = replace(look.services, stable_hash=pod_hash)
     else:
-        look.services = replace(services, canary_hash=replica_set.pod_hash)
-    look.event(
-        "SwitchService",
-        f"Switched selector for service '{service}' from '{selected or ''}' to '{replica_set.pod_hash}'",
-    )
+        look.services = replace(look.services, canary_hash=pod_hash)
+    look.event("SwitchService", f"Switched selector for service '{service}' from '{selected or ''}' to '{pod_hash}'")
 
 
 def rolling_back_dynamically(look: Look) -> str | None:

@@ -113,6 +113,7 @@ class RolloutStatus:
     restarted_s: float | None = None  # the spec's restartAt that was last served
 
     weights: Weights | None = None  # None: no traffic router
+    stable_ping_pong: str = ""  # "ping" or "pong": which of the two Services is stable's; empty before a promotion
     routes: tuple[str, ...] = ()  # header and mirror routes that steps have set, as "name@step"
     step_run: RunReference | None = None
     background_run: RunReference | None = None
@@ -161,6 +162,7 @@ def decision_key(status: RolloutStatus) -> tuple[object, ...]:
         status.restarted_s,
         status.weights,
         status.routes,
+        status.stable_ping_pong,
         status.step_run and (status.step_run.name, status.step_run.phase),
         status.background_run and (status.background_run.name, status.background_run.phase),
         tuple((c.kind, c.status, c.reason, c.updated_s) for c in status.conditions),
