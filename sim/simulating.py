@@ -1,4 +1,4 @@
-"""Simulate a policy under one or more scenarios: choose the engine, play the runs, keep what is known.
+"""Simulate a policy under one or more scenarios: play the runs with an engine, keep what is known.
 
 The one entry for the command line, for notebooks and for whoever predicts. Interrupting it is no failure: what was
 finished until then is returned and says that it is not complete. Nothing is printed here.
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import metadata
-from typing import Any, Protocol
+from typing import Protocol
 
 from controller.manifests.policies import Policy
 from sim.outcomes.result import SimulatedRelease, SimulationResult
@@ -133,34 +133,3 @@ def refusals() -> tuple[type[Exception], ...]:
 def versions() -> dict[str, str]:
     """Return the versions of the packages whose numbers these are."""
     return {name: metadata.version(name) for name in ("gamebird", "numpy")}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Flock:
-    """The engine for many runs: those that share a history are played together.
-
-    Attributes:
-        workers: processes; None: one for each core.
-        cohorts: platform histories; None: about a hundred.
-        client: a Dask client whose workers play instead.
-        metrics_map: metrics that the model does not know, as ones that it knows.
-    """
-
-    workers: int | None = None
-    cohorts: int | None = None
-    client: Any = None
-    metrics_map: Any = None
-    name: str = "flock"
-
-    def play(
-        self,
-        policy: Policy,
-        scenario: Scenario,
-        *,
-        runs: int,
-        seed: int,
-        measurements: bool,
-        progress: Callable[[int], None],
-    ) -> Played:
-        """Play the runs of one scenario."""
-        raise NotImplementedError

@@ -91,7 +91,9 @@ def simulate(
     metrics_map: Annotated[
         Path | None, typer.Option(help="YAML that names metrics of yours as ones that the model knows.")
     ] = None,
-    run: Annotated[int | None, typer.Option(min=0, help="One run alone, by its number; needs one release.")] = None,
+    run: Annotated[
+        int | None, typer.Option(min=0, help="One run alone, by its number and request by request; needs one release.")
+    ] = None,
     watch: Annotated[bool, typer.Option("--watch", help="With --run: print what happens, in order.")] = False,
     trace: Annotated[Path | None, typer.Option(help="With --run: write what happens as JSON.")] = None,
     output: Annotated[Output, typer.Option(help="What standard output gets.")] = Output.TABLE,
@@ -130,7 +132,7 @@ def simulate(
         if run is not None:
             from gamebird.cli.one_run import show_run
 
-            show_run(policy, scenarios, run=run, seed=seed, engine=engine.value, watch=watch, trace=trace)
+            show_run(policy, scenarios, run=run, seed=seed, watch=watch, trace=trace)
             raise SystemExit(Exit.GOOD)
         count = RUNS if runs is None else runs
         with (

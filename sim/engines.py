@@ -1,0 +1,128 @@
+"""The two engines behind `sim.simulating`: the flock for many runs, the SimPy world for the truth of a few.
+
+Both return the same tables. Everything heavy is imported when a run is played, because whoever only names an engine
+should not wait for it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from typing import Any
+
+from controller.manifests.policies import Policy
+from sim.outcomes.table import RunTable
+from sim.scenarios import Scenario
+from sim.simulating import Played
+
+CHUNKS = 8
+"""How many pieces of work each process gets, so that one that is done early takes another's."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flock:
+    """The engine for many runs: those that share a history are played together.
+
+    Attributes:
+        workers: processes; None: one for each core.
+        cohorts: platform histories; None: about a hundred.
+        client: a Dask client whose workers play instead.
+        metrics_map: metrics that the model does not know, as ones that it knows.
+    """
+
+    workers: int | None = None
+    cohorts: int | None = None
+    client: Any = None
+    metrics_map: Any = None
+    name: str = "flock"
+
+    def play(
+        self,
+        policy: Policy,
+        scenario: Scenario,
+        *,
+        runs: int,
+        seed: int,
+        measurements: bool,
+        progress: Callable[[int], None],
+    ) -> Played:
+        """Play the runs of one scenario."""
+        from sim.flock.workers import COHORTS, simulate_blocks
+
+        told = 0
+
+        def more(done: int, _of: int) -> None:
+            nonlocal told
+            progress(done - told)
+            told = done
+
+        played = simulate_blocks(
+            policy,
+            scenario,
+            runs=runs,
+            seed=seed,
+            cohorts=COHORTS if self.cohorts is None else self.cohorts,
+            workers=self.workers,
+            measurements=measurements,
+            progress=more,
+            client=self.client,
+        )
+        return Played(table=played.table, measurements=played.measurements)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Simpy:
+    """The reference engine: each request is an event. A run is a cohort of its own.
+
+    Attributes:
+        workers: processes; None: one for each core.
+    """
+
+    workers: int | None = None
+    name: str = "simpy"
+
+    def play(
+        self,
+        policy: Policy,
+        scenario: Scenario,
+        *,
+        runs: int,
+        seed: int,
+        measurements: bool,
+        progress: Callable[[int], None],
+    ) -> Played:
+        """Play the runs of one scenario, in as many processes as there are; measurements are in traces only."""
+        workers = min(self.workers or os.cpu_count() or 1, runs)
+        if workers == 1:
+            return _in_order(policy, scenario, runs, seed, progress)
+        size = max(1, runs // (workers * CHUNKS))
+        pieces = [range(first, min(first + size, runs)) for first in range(0, runs, size)]
+        tables: list[RunTable] = []
+        with ProcessPoolExecutor(max_workers=workers) as pool:
+            waiting = {pool.submit(_play, policy, scenario, seed, piece): piece for piece in pieces}
+            try:
+                for done in as_completed(waiting):
+                    tables.append(done.result())
+                    progress(len(waiting[done]))
+            except KeyboardInterrupt:
+                pool.shutdown(wait=False, cancel_futures=True)
+        return Played(table=RunTable.joined(tables) if tables else None)
+
+
+def _in_order(policy: Policy, scenario: Scenario, runs: int, seed: int, progress: Callable[[int], None]) -> Played:
+    tables: list[RunTable] = []
+    try:
+        for run in range(runs):
+            tables.append(_play(policy, scenario, seed, range(run, run + 1)))
+            progress(1)
+    except KeyboardInterrupt:
+        pass  # what is finished is returned, and says by its length that it is not all
+    return Played(table=RunTable.joined(tables) if tables else None)
+
+
+def _play(policy: Policy, scenario: Scenario, seed: int, runs: range) -> RunTable:
+    from sim.simpy_world import play_run
+
+    return RunTable.joined([play_run(policy, scenario, seed=seed, run=run)[0] for run in runs])
