@@ -65,7 +65,7 @@ class Profile:
         self.segments: Counter[str] = Counter()
         self.durations: Counts = np.zeros(len(_DURATION_EDGES_S), dtype=np.int64)
         self._unit_s = 1.0
-        self._seconds: Counts = np.zeros(0, dtype=np.int64)
+        self._seconds: Counts = np.zeros((2, 0), dtype=np.int64)  # all requests, and those that failed
 
     def add(self, table: pa.Table) -> None:
         """Count the requests of a table; tables come in order of time."""
@@ -76,23 +76,27 @@ class Profile:
             self.begin_s = float(time_s[0])
         self.last_s = float(time_s[-1])
         self.requests += len(time_s)
-        self._add_times(time_s)
+        self._add_times(table, time_s)
         self._add_routes(table)
         self._add_answers(table)
 
-    def _add_times(self, time_s: Floats) -> None:
+    def _add_times(self, table: pa.Table, time_s: Floats) -> None:
+        import pyarrow.compute as pc
+
         begin_s = math.floor(self.begin_s)
         while (self.last_s - begin_s) / self._unit_s >= SECONDS_MAX:
             self._unit_s *= 2
-            even = np.append(self._seconds, 0) if len(self._seconds) % 2 else self._seconds
-            self._seconds = even.reshape(-1, 2).sum(axis=1)
+            self._seconds = np.pad(self._seconds, ((0, 0), (0, self._seconds.shape[1] % 2)))
+            self._seconds = self._seconds.reshape(2, -1, 2).sum(axis=2)
         at = ((time_s - begin_s) / self._unit_s).astype(np.int64)
-        if (needed := int(at[-1]) + 1) > len(self._seconds):
-            more = max(needed, min(2 * len(self._seconds), SECONDS_MAX))
-            self._seconds = np.concatenate([self._seconds, np.zeros(more - len(self._seconds), dtype=np.int64)])
-        low = int(at[0])
-        counts = np.bincount(at - low)
-        self._seconds[low : low + len(counts)] += counts
+        have = self._seconds.shape[1]
+        if (needed := int(at[-1]) + 1) > have:
+            more = max(needed, min(2 * have, SECONDS_MAX))
+            self._seconds = np.pad(self._seconds, ((0, 0), (0, more - have)))
+        failed = pc.fill_null(pc.greater_equal(table.column("status"), 500), False).to_numpy()
+        low, high = int(at[0]), int(at[-1]) + 1
+        self._seconds[0, low:high] += np.bincount(at - low, minlength=high - low)
+        self._seconds[1, low:high] += np.bincount(at[failed] - low, minlength=high - low)
 
     def _add_routes(self, table: pa.Table) -> None:
         import pyarrow as pa
@@ -164,22 +168,35 @@ class Profile:
         fitting = (width_s for width_s in BINS_S if width_s >= wide and self.rate_rps * width_s >= PER_BIN_MIN)
         return next(fitting, max(BINS_S[-1], wide))
 
-    def counts(self, bin_s: float) -> Counts:
-        """Return (bins,) requests in each `bin_s` from the second of the first request on."""
-        seconds = self._seconds[: math.ceil(self.duration_s / self._unit_s)]
+    @property
+    def unit_s(self) -> float:
+        """The finest that requests are counted by: a second, unless the trace is very long."""
+        return self._unit_s
+
+    def counts(self, bin_s: float, *, failed: bool = False) -> Counts:
+        """Return (bins,) requests (or those that failed) in each `bin_s` from the second of the first request on."""
+        seconds = self._within(failed)
         at = (np.arange(len(seconds)) * self._unit_s / bin_s).astype(np.int64)
         return np.bincount(at, weights=seconds, minlength=1).astype(np.int64)
+
+    def _within(self, failed: bool = False) -> Counts:
+        return self._seconds[int(failed), : math.ceil(self.duration_s / self._unit_s)]
+
+    def last_bin_s(self, bin_s: float) -> float:
+        """Return how wide the last bin is, which the end of the trace may cut short."""
+        bins = len(self.counts(bin_s))
+        return max(self.duration_s - bin_s * (bins - 1), min(self._unit_s, bin_s))
 
     def rates(self, bin_s: float) -> Floats:
         """Return (bins,) requests per second in each bin; the last one may be shorter and is counted as such."""
         counts = self.counts(bin_s)
         width_s = np.full(len(counts), bin_s)
-        width_s[-1] = max(self.duration_s - bin_s * (len(counts) - 1), min(self._unit_s, bin_s))
+        width_s[-1] = self.last_bin_s(bin_s)
         return np.asarray(counts / width_s, dtype=np.float64)
 
     def day(self, ahead_s: float = 0.0) -> Floats:
         """Return (24,) requests per second in each hour of the day, `ahead_s` ahead of UTC; NaN for hours not seen."""
-        seconds = self._seconds[: math.ceil(self.duration_s / self._unit_s)]
+        seconds = self._within()
         at_s = math.floor(self.begin_s) + np.arange(len(seconds)) * self._unit_s + ahead_s
         hour = (at_s // 3_600 % 24).astype(np.int64)
         asked, seen_s = np.bincount(hour, weights=seconds, minlength=24), np.bincount(hour, minlength=24) * self._unit_s

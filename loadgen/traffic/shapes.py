@@ -299,7 +299,7 @@ class Traffic(_Value):
         """Take from a recording the rate and the routes that are not said."""
         shape = value.get("shape") if isinstance(value, dict) else None
         if isinstance(shape, Trace):
-            again = _recording_of({"file": shape.file, "bin_s": shape.bin_s, "format": shape.format}, info)
+            again = _recording_of(shape.model_dump(exclude={"rates_rps"}), info)
             return {"rps": shape.mean_rps, **_mix(again), **value}
         if not isinstance(shape, dict) or shape.get("kind") != "trace":
             return value
