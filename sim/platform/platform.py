@@ -46,9 +46,6 @@ class Platform:
         lives: every life of a pod so far; shares point into it. A life is replaced when it ends, never moved.
         timeline: the stretches that are over, in order; what is under way is `current`.
         instants: when each trigger of the scenario was reached, with its delay.
-        release_share_max: the largest share of all traffic that the release had so far.
-        release_first_s: when the release was first sent users; inf: never.
-        release_until_s: since when it has been sent none any more; inf while it is.
         size: how many pods the autoscaler wants the rollout to have; what it has without one.
     """
 
@@ -57,6 +54,7 @@ class Platform:
         "_changed",
         "_counts",
         "_events",
+        "_first_s",
         "_ground",
         "_history",
         "_last_request_s",
@@ -67,16 +65,15 @@ class Platform:
         "_selected",
         "_seq",
         "_served",
+        "_share_max",
         "_shares",
         "_since_s",
         "_standing",
+        "_until_s",
         "_weight",
         "instants",
         "lives",
         "now_s",
-        "release_first_s",
-        "release_share_max",
-        "release_until_s",
         "size",
         "timeline",
     )
@@ -87,9 +84,9 @@ class Platform:
         self.lives: list[PodLife] = []
         self.timeline: list[Stretch] = []
         self.instants: dict[Trigger, float] = {}
-        self.release_share_max = 0.0
-        self.release_first_s = NEVER
-        self.release_until_s = 0.0
+        self._share_max = 0.0
+        self._first_s = NEVER
+        self._until_s = 0.0
         self._born: dict[str, int] = {}
         self._standing: dict[str, list[int]] = {ground.stable_hash: []}
         self._events: list[tuple[float, int, int, int]] = []
@@ -130,6 +127,21 @@ class Platform:
     def release_share(self) -> float:
         """The share of all traffic that the release gets now."""
         return self._shares[2]
+
+    @property
+    def release_share_max(self) -> float:
+        """The largest share of all traffic that the release had so far."""
+        return max(self._share_max, self._shares[2])
+
+    @property
+    def release_first_s(self) -> float:
+        """When the release was first sent users; inf: never."""
+        return min(self._first_s, self._since_s) if self._shares[2] > 0.0 else self._first_s
+
+    @property
+    def release_until_s(self) -> float:
+        """Since when it has been sent none any more; inf while it is."""
+        return NEVER if self._shares[2] > 0.0 else self._until_s
 
     @property
     def is_away(self) -> bool:
@@ -323,11 +335,9 @@ class Platform:
             self._routes += 1
             holds_s = max(holds_s, self.now_s + delay_s)
             self._routed_s = (self.now_s, holds_s)
+        # Also what holds at once holds only when time goes on: all that one look asks for takes effect together.
         self._pending.append((holds_s, what, value))
-        if holds_s <= self.now_s:
-            self._route()
-        else:
-            self._push(holds_s, _ROUTE, -1)
+        self._push(holds_s, _ROUTE, -1)
 
     def _route(self) -> None:
         while self._pending and self._pending[0][0] <= self.now_s:
@@ -345,9 +355,18 @@ class Platform:
             self._count_requests()
             self.timeline.append(self.current)
             self._history = hash((self._history, self._since_s, self._shares))
-        before, self._shares, self._since_s = self._shares[2], shares, self.now_s
-        self._note_release(before, shares[2])
+            self._note_release(self._shares[2])
+        self._shares, self._since_s = shares, self.now_s
+        if self._ground.triggers:
+            self._reached_weight(100.0 * shares[2])
         self._foresee()
+
+    def _note_release(self, share: float) -> None:
+        """Keep what the stretch that ends now has shown of the release."""
+        if share > 0.0:
+            self._share_max = max(self._share_max, share)
+            self._first_s = min(self._first_s, self._since_s)
+            self._until_s = self.now_s
 
     # ---- requests that kill
 
@@ -396,18 +415,6 @@ class Platform:
         if size != self.size:
             self.size = size
             self._changed = True
-
-    def _note_release(self, before: float, share: float) -> None:
-        if share > self.release_share_max:
-            self.release_share_max = share
-        if share > 0.0 and self.release_first_s == NEVER:
-            self.release_first_s = self.now_s
-        if share > 0.0:
-            self.release_until_s = NEVER
-        elif before > 0.0:
-            self.release_until_s = self.now_s
-        if self._ground.triggers:
-            self._reached_weight(100.0 * share)
 
     def _split(self) -> Shares:
         """Return who gets which share of the traffic now."""
