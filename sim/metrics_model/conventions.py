@@ -68,8 +68,8 @@ LINKERD_MS = tuple(float(digit * 10**power) for power in range(5) for digit in (
 
 _PART = re.compile(r"^(?P<base>.+)_(?P<part>bucket|count|sum)$")
 _LATENCY = re.compile(
-    r"(?:^|_)(?:duration|latency|latencies|response_time|request_time|time_to_answer|requests?_seconds|requests?)"
-    r"(?:_(?P<unit>seconds|milliseconds|ms|s|millis))?$"
+    r"(?:^|_)(?:duration|latency|latencies|response_time|request_time|handling|requests?)"
+    r"(?:_(?P<unit>seconds|milliseconds|ms|s|millis))?(?:_by_\w+)?$"
 )
 _MILLIS = ("milliseconds", "ms", "millis")
 _NOT_SERVED = re.compile(

@@ -179,17 +179,17 @@ def _words(
     label: str, asked: LabelsAsked, words: Sequence[str], context: Context, metric: str
 ) -> Callable[[Ending], str]:
     good, failed = _default_words(label, words)
-    for one in asked:
-        for matcher in one:
-            for word in re.split(r"[|()]", matcher.value):
-                if not word or not re.fullmatch(r"[\w-]+", word):
-                    continue
-                if word.lower() in _FAILED_WORDS:
-                    failed = word
-                elif word.lower() in _OK_WORDS or (word not in (good, failed) and not _is_failure(label, word)):
-                    if word.lower() not in _OK_WORDS:
-                        context.note(f"{metric}: {label}={word!r} is taken to mean a request that did not fail")
-                    good = word
+    for matcher in (matcher for one in asked for matcher in one):
+        named = [word for word in re.split(r"[|()]", matcher.value) if re.fullmatch(r"[\w-]+", word)]
+        bad = [word for word in named if word.lower() in _FAILED_WORDS or _is_failure(label, word)]
+        fine = [word for word in named if word.lower() in _OK_WORDS]
+        if bad:
+            failed = failed if failed in bad else bad[0]
+        if fine:
+            good = good if good in fine else fine[0]
+        if named and not bad and not fine and not set(named) & {good, failed}:
+            context.note(f"{metric}: {label}={named[0]!r} is taken to mean a request that did not fail")
+            good = named[0]
     return lambda ending: good if ending.status < 400 else failed
 
 
@@ -208,7 +208,11 @@ def _default_words(label: str, words: Sequence[str]) -> tuple[str, str]:
 
 
 def _is_failure(label: str, word: str) -> bool:
-    return word in ("true", "false") or (label.endswith("outcome") and word in ("SERVER_ERROR", "CLIENT_ERROR"))
+    if label.endswith("success"):
+        return word == "false"
+    if label.endswith("error"):
+        return word == "true"
+    return label.endswith("outcome") and word in ("SERVER_ERROR", "CLIENT_ERROR")
 
 
 # ---- names: of services, revisions, and whatever else
