@@ -89,10 +89,11 @@ def _floor(metric: Metric, shape: Shape | None) -> Floor | None:
     rules = metric.evidence
     if rules.requests_min is None:
         return None
-    return Floor(requests_min=rules.requests_min, odds=rules.odds, shape=shape, fails_when=_failing_region(metric))
+    return Floor(requests_min=rules.requests_min, odds=rules.odds, shape=shape, fails_when=failing_region(metric))
 
 
-def _failing_region(metric: Metric) -> Threshold | None:
+def failing_region(metric: Metric) -> Threshold | None:
+    """Return the values for which the metric's measurements fail, where one constant bounds them."""
     success = _compiled(metric.success_condition) if metric.success_condition else None
     failure = _compiled(metric.failure_condition) if metric.failure_condition else None
     return fails_when(success, failure)

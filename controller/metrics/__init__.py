@@ -1,1 +1,1 @@
-"""Ask the places that know: Prometheus now, web endpoints later. Everything here may block and may fail."""
+"""Ask the places that know: Prometheus, and web endpoints of the team's own. All here may block and may fail."""

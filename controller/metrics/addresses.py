@@ -7,7 +7,7 @@ loopback port stands for that name today, and reports show the map.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 
 class AddressError(Exception):
@@ -30,10 +30,39 @@ class AddressMap:
         Raises:
             AddressError: `address` has no http or https scheme, or no host.
         """
-        parts = urlsplit(address)
-        if parts.scheme not in {"http", "https"} or not parts.netloc:
-            raise AddressError(f"the address {address!r} is not a URL; write it as http://host:port")
-        place = self.places.get(parts.netloc, self.everything)
+        parts = _parts(address)
+        place = self.places.get(_host(parts), self.everything)
         if place is None:
             return address
-        return urlunsplit(("http", place, parts.path, "", ""))
+        return urlunsplit(("http", place, parts.path, parts.query, ""))
+
+    def resolve_listed(self, address: str) -> str:
+        """Return the URL to ask instead of one that is no metrics server's: a web metric's, a token's.
+
+        Raises:
+            AddressError: as `resolve`; or the address is not listed where a testbed stands for everything. Nobody
+                wants a rehearsal to ask, or to post to, what really runs there.
+        """
+        parts = _parts(address)
+        place = self.places.get(_host(parts))
+        if place is not None:
+            return urlunsplit(("http", place, parts.path, parts.query, ""))
+        if self.everything is not None:
+            raise AddressError(f"nothing stands for {_host(parts)} here, and a rehearsal asks no real server")
+        return address
+
+
+def _parts(address: str) -> SplitResult:
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        parts = SplitResult("", "", "", "", "")
+    if parts.scheme not in {"http", "https"} or not _host(parts):
+        shown = address if len(address) < 200 and not set("@?") & set(address) else "of the metric"
+        raise AddressError(f"the address {shown!r} is not a URL; write it as http://host:port")
+    return parts
+
+
+def _host(parts: SplitResult) -> str:
+    """Return `host:port` without a user, who may have a password."""
+    return parts.netloc.rpartition("@")[2]

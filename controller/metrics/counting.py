@@ -1,4 +1,4 @@
-"""Find the query that counts the requests behind a metric: the one that the policy names, else one derived.
+"""Find the queries that count the requests behind a metric: the one that the policy names, else one derived.
 
 PromQL's own package derives it from the syntax tree; this module only says which of the two is asked, and why there
 is none. Without a count the request guard treats evidence as too little, never as enough.
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from controller.core.evidence import QuantileShape, RatioShape, Shape
+from controller.core.measuring import failing_region
 from controller.manifests.values import Metric, PrometheusProvider
 from promql.syntax import PromQLSyntaxError, parse, shapes, to_text
 from promql.syntax.requests import RequestCount, requests_behind
@@ -41,6 +42,33 @@ def _derived(query: str) -> CountQuery:
     if isinstance(found, RequestCount):
         return CountQuery(query=to_text(found.query), how=found.how)
     return CountQuery(query=None, how=found.reason)
+
+
+def slow_query(metric: Metric) -> str | None:
+    """Return the query for the requests slower than a quantile's threshold; None where nobody needs their number.
+
+    Only below a floor that lets proof through it (`odds`), and only beside a count that is derived from the same
+    histogram: a count that the policy names may be of other requests. The answer is empty unless one of the
+    histogram's buckets ends at the threshold; then no more is known than what the quantile itself implies.
+    """
+    rules = metric.evidence
+    if rules.requests_min is None or rules.odds is None or rules.requests_query is not None:
+        return None
+    if not isinstance(metric.provider, PrometheusProvider):
+        return None
+    region = failing_region(metric)
+    if region is None or region.op not in (">", ">="):
+        return None
+    return _slower(metric.provider.query, region.constant)
+
+
+@lru_cache(maxsize=256)
+def _slower(query: str, threshold: float) -> str | None:
+    try:
+        found = shapes.ratio_shape(parse(query))
+    except PromQLSyntaxError:
+        return None
+    return to_text(found.slower_than(threshold)) if isinstance(found, shapes.QuantileShape) else None
 
 
 def shape_of(metric: Metric) -> Shape | None:

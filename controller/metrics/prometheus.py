@@ -8,23 +8,19 @@ It turns every failure into `ProviderError`, because a dead Prometheus must neve
 from __future__ import annotations
 
 import json
-import time
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
-
-import httpx
+from urllib.parse import urlencode, urlsplit
 
 from controller.metrics.addresses import AddressMap
+from controller.metrics.transport import Headers, ProviderError, Transport
+
+__all__ = ["Answer", "Count", "Counted", "PrometheusClient", "ProviderError", "Range", "answer_of", "sample_text"]
 
 DEFAULT_TIMEOUT_S = 30.0  # what Argo Rollouts waits when a metric names no timeout
-ANSWER_BYTES_MAX = 16 * 2**20
-
+_POST_REFUSED = (405, 501)  # by what knows no queries in a body: then they are put into the URL
 Value = float | tuple[float, ...]
-
-
-class ProviderError(Exception):
-    """Prometheus gave no answer: it is unreachable, too slow, refused the query or spoke nonsense."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +39,23 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Range:
+    """From when to when, and how far apart, a query is evaluated."""
+
+    start_s: float
+    end_s: float
+    step_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Count:
+    """A number of requests; None where it is unknown, never zero, with the reason."""
+
+    requests: float | None
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Counted:
     """A metric's answer and the number of requests behind it; None where the count is unknown, never zero."""
 
@@ -53,17 +66,15 @@ class Counted:
 
 @dataclass(slots=True, kw_only=True)
 class PrometheusClient:
-    """One connection pool to every Prometheus that a policy names; safe to use from several threads.
+    """Asks every Prometheus that a policy names; safe to use from several threads.
 
     Args:
         addresses: where the manifests' addresses really are.
-        timeout_scale: wall seconds per second of policy time (1 / speed); timeouts in manifests are waited out in
-            wall time, so this stays 1 unless a test wants to be quick.
+        transport: what carries the questions. Timeouts in manifests are waited out in wall time.
     """
 
     addresses: AddressMap = field(default_factory=AddressMap)
-    timeout_scale: float = 1.0
-    _clients: dict[bool, httpx.Client] = field(default_factory=dict, init=False, repr=False)
+    transport: Transport = field(default_factory=Transport)
 
     def ask(
         self,
@@ -72,7 +83,7 @@ class PrometheusClient:
         *,
         at_s: float,
         timeout_s: float = DEFAULT_TIMEOUT_S,
-        headers: tuple[tuple[str, str], ...] = (),
+        headers: Headers = (),
         insecure: bool = False,
     ) -> Answer:
         """Return what `query` gives at the instant `at_s` (unix seconds).
@@ -81,15 +92,8 @@ class PrometheusClient:
             AddressError: the address is no URL.
             ProviderError: anything else that is not an answer. Its text never holds a header's value.
         """
-        url = self.addresses.resolve(address).rstrip("/") + "/api/v1/query"
-        status, body = self._fetch(
-            url,
-            {"query": query, "time": format(at_s, ".3f")},
-            timeout_s=timeout_s,
-            headers=headers,
-            insecure=insecure,
-        )
-        return answer_of(body, status=status)
+        form = {"query": query, "time": format(at_s, ".3f")}
+        return self._fetch(address, "query", form, timeout_s=timeout_s, headers=headers, insecure=insecure)
 
     def ask_counted(
         self,
@@ -99,41 +103,69 @@ class PrometheusClient:
         *,
         at_s: float,
         timeout_s: float = DEFAULT_TIMEOUT_S,
-        headers: tuple[tuple[str, str], ...] = (),
+        headers: Headers = (),
         insecure: bool = False,
     ) -> Counted:
         """Return the answer and the sum of what `count_query` gives at the same instant.
 
         A count query that fails leaves the count unknown and says why; it never changes the answer.
         """
-        options: dict[str, Any] = {
-            "at_s": at_s,
-            "timeout_s": timeout_s,
-            "headers": headers,
-            "insecure": insecure,
-        }
-        answer = self.ask(address, query, **options)
+        answer = self.ask(address, query, at_s=at_s, timeout_s=timeout_s, headers=headers, insecure=insecure)
         if count_query is None:
             return Counted(
                 answer=answer,
                 requests=None,
                 count_problem="the policy names no count and none can be derived",
             )
+        count = self.ask_count(address, count_query, at_s=at_s, timeout_s=timeout_s, headers=headers, insecure=insecure)
+        return Counted(answer=answer, requests=count.requests, count_problem=count.problem)
+
+    def ask_range(
+        self,
+        address: str,
+        query: str,
+        span: Range,
+        *,
+        timeout_s: float = DEFAULT_TIMEOUT_S,
+        headers: Headers = (),
+        insecure: bool = False,
+    ) -> Answer:
+        """Return every sample of `query` over a range, series after series, as one tuple.
+
+        Raises:
+            AddressError, ProviderError: as `ask`.
+        """
+        form = {
+            "query": query,
+            "start": _number(span.start_s),
+            "end": _number(span.end_s),
+            "step": _number(span.step_s),
+        }
+        return self._fetch(address, "query_range", form, timeout_s=timeout_s, headers=headers, insecure=insecure)
+
+    def ask_count(
+        self,
+        address: str,
+        query: str,
+        *,
+        at_s: float,
+        timeout_s: float = DEFAULT_TIMEOUT_S,
+        headers: Headers = (),
+        insecure: bool = False,
+    ) -> Count:
+        """Return the sum of what a query that counts gives; a query that fails leaves the number unknown."""
         try:
-            count = self.ask(address, count_query, **options)
+            answer = self.ask(address, query, at_s=at_s, timeout_s=timeout_s, headers=headers, insecure=insecure)
         except ProviderError as error:
-            return Counted(answer=answer, requests=None, count_problem=str(error))
-        return counted(answer, count)
+            return Count(requests=None, problem=str(error))
+        return count_in(answer)
 
     def close(self) -> None:
         """Close every connection."""
-        for client in self._clients.values():
-            client.close()
-        self._clients.clear()
+        self.transport.close()
 
     def __enter__(self) -> Self:
-        # Made before the first question: reading the machine's certificates takes long enough to delay a verdict.
-        self._client(insecure=False)
+        self.transport.__enter__()
         return self
 
     def __exit__(
@@ -141,51 +173,47 @@ class PrometheusClient:
     ) -> None:
         self.close()
 
-    def _client(self, *, insecure: bool) -> httpx.Client:
-        if insecure not in self._clients:
-            # A proxy from the environment would send a loopback address of a testbed out of the machine.
-            self._clients[insecure] = httpx.Client(verify=not insecure, trust_env=False)
-        return self._clients[insecure]
-
     def _fetch(
         self,
-        url: str,
+        address: str,
+        endpoint: str,
         form: dict[str, str],
         *,
         timeout_s: float,
-        headers: tuple[tuple[str, str], ...],
+        headers: Headers,
         insecure: bool,
-    ) -> tuple[int, bytes]:
-        budget_s = timeout_s * self.timeout_scale
-        ends = time.monotonic() + budget_s
-        body = bytearray()
-        try:
-            with self._client(insecure=insecure).stream(
-                "POST", url, data=form, headers=list(headers), timeout=budget_s
-            ) as response:
-                for chunk in response.iter_bytes():
-                    body += chunk
-                    # httpx times each read; a server that drips would never end without a deadline of our own.
-                    if time.monotonic() > ends:
-                        raise ProviderError(f"{url} did not finish its answer within {budget_s:g} s")
-                    if len(body) > ANSWER_BYTES_MAX:
-                        raise ProviderError(f"{url} sent more than {ANSWER_BYTES_MAX} bytes")
-                return response.status_code, bytes(body)
-        except httpx.TimeoutException as error:
-            raise ProviderError(f"{url} did not answer within {budget_s:g} s") from error
-        except httpx.HTTPError as error:
-            raise ProviderError(f"{url} cannot be asked: {error}") from error
+    ) -> Answer:
+        base = urlsplit(self.addresses.resolve(address))
+        url = base._replace(path=f"{base.path.rstrip('/')}/api/v1/{endpoint}").geturl()
+        text = urlencode(form)
+        reply = self.transport.fetch(
+            "POST",
+            url,
+            headers=(("Content-Type", "application/x-www-form-urlencoded"), *headers),
+            body=text.encode(),
+            timeout_s=timeout_s,
+            insecure=insecure,
+        )
+        if reply.status in _POST_REFUSED:
+            reply = self.transport.fetch(
+                "GET",
+                f"{url}{'&' if base.query else '?'}{text}",
+                headers=headers,
+                timeout_s=timeout_s,
+                insecure=insecure,
+            )
+        return answer_of(reply.body, status=reply.status)
 
 
-def counted(answer: Answer, count: Answer) -> Counted:
-    """Join an answer with its count; several samples (a count by label) are summed, none at all is unknown."""
-    samples = count.value if isinstance(count.value, tuple) else (count.value,)
-    total = sum(samples)
+def count_in(answer: Answer) -> Count:
+    """Return the number that a count's answer holds; several samples (a count by label) are summed."""
+    samples = answer.value if isinstance(answer.value, tuple) else (answer.value,)
     if not samples:
-        return Counted(answer=answer, requests=None, count_problem="the count query found no series")
+        return Count(requests=None, problem="the count query found no series")
+    total = sum(samples)
     if not 0 <= total < float("inf"):
-        return Counted(answer=answer, requests=None, count_problem=f"the count query gave {total:g}")
-    return Counted(answer=answer, requests=total)
+        return Count(requests=None, problem=f"the count query gave {total:g}")
+    return Count(requests=total)
 
 
 def answer_of(body: bytes, *, status: int) -> Answer:
@@ -217,6 +245,10 @@ def _value(kind: str, result: Any) -> Value:
             return tuple(float(sample[1]) for series in result for sample in series["values"])
         case _:
             raise ProviderError(f"a result of type {kind} holds no number to compare")
+
+
+def _number(seconds: float) -> str:
+    return format(seconds, ".3f").rstrip("0").rstrip(".")
 
 
 def sample_text(value: float) -> str:
