@@ -54,10 +54,22 @@ class Flock:
 
 
 def run_block(
-    stage: Stage, *, seed: int, cohort: int, runs: NDArray[np.int64], measurements: bool = False, block: int = BLOCK
+    stage: Stage,
+    *,
+    seed: int,
+    cohort: int,
+    runs: NDArray[np.int64],
+    measurements: bool = False,
+    block: int = BLOCK,
+    joins: bool = True,
 ) -> tuple[RunTable, MeasurementTable | None]:
-    """Return what became of some runs of one cohort, and their measurements if they are wanted."""
-    paths = Paths(stage, seed=seed, cohort=cohort)
+    """Return what became of some runs of one cohort, and their measurements if they are wanted.
+
+    Args:
+        block: how many runs are played at once; it changes memory and speed, never the outcome.
+        joins: whether runs that have parted may meet again; it changes speed, never the outcome.
+    """
+    paths = Paths(stage, seed=seed, cohort=cohort, joins=joins)
     recorder = Recorder(stage, cohort, measurements=measurements)
     for begin in range(0, len(runs), block):
         _play(paths, runs[begin : begin + block], recorder)

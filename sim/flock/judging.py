@@ -21,8 +21,8 @@ from controller.manifests.values import Metric, PrometheusProvider
 from controller.manifests.values.extensions import Parity
 from controller.metrics.counting import count_query, shape_of
 from promql.engine import PromQLError, Result, ResultType, evaluate
+from promql.storage.blocks import Store
 from sim.flock.quantiles import Floats
-from sim.flock.store import FlockStore
 
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
@@ -68,7 +68,7 @@ class Judged:
 
 
 def judge_metric(
-    metric: Metric, store: FlockStore, at_s: float, rows: NDArray[np.intp] | slice, *, is_out: bool, counts: bool
+    metric: Metric, store: Store, at_s: float, rows: NDArray[np.intp] | slice, *, is_out: bool, counts: bool
 ) -> Judged:
     """Return what one metric shows at an instant.
 
@@ -116,7 +116,7 @@ def _answer(metric: Metric, told: Told, requests: Floats, run: int, at_s: float)
 # ---- asking
 
 
-def _ask(metric: Metric, store: FlockStore, at_s: float, rows: NDArray[np.intp] | slice, *, is_out: bool) -> Told:
+def _ask(metric: Metric, store: Store, at_s: float, rows: NDArray[np.intp] | slice, *, is_out: bool) -> Told:
     provider = metric.provider
     if not isinstance(provider, PrometheusProvider):
         return _no_answer(store, rows, f"Gamebird does not ask the provider of metric {metric.name}")
@@ -127,7 +127,7 @@ def _ask(metric: Metric, store: FlockStore, at_s: float, rows: NDArray[np.intp] 
     return _told(provider.query, store, at_s, rows)
 
 
-def _told(query: str, store: FlockStore, at_s: float, rows: NDArray[np.intp] | slice) -> Told:
+def _told(query: str, store: Store, at_s: float, rows: NDArray[np.intp] | slice) -> Told:
     try:
         result = evaluate(query, at_s, store)
     except PromQLError as error:
@@ -141,8 +141,8 @@ def _told(query: str, store: FlockStore, at_s: float, rows: NDArray[np.intp] | s
     return Told(values=values[rows], lengths=lengths[rows], scalar=scalar, errors=errors, error=why)
 
 
-def _no_answer(store: FlockStore, rows: NDArray[np.intp] | slice, why: str) -> Told:
-    runs = len(store.counters.words[rows])
+def _no_answer(store: Store, rows: NDArray[np.intp] | slice, why: str) -> Told:
+    runs = len(np.arange(store.runs)[rows])
     return Told(
         values=np.full((runs, 1), np.nan),
         lengths=np.zeros(runs, dtype=np.int64),
@@ -171,7 +171,7 @@ def _table(result: Result) -> tuple[Floats, Ints]:
     return np.take_along_axis(values, order, axis=1), present.sum(axis=1)
 
 
-def _requests(metric: Metric, store: FlockStore, at_s: float, rows: NDArray[np.intp] | slice, runs: int) -> Floats:
+def _requests(metric: Metric, store: Store, at_s: float, rows: NDArray[np.intp] | slice, runs: int) -> Floats:
     """Return how many requests stand behind the metric; NaN where no number can be had."""
     query = count_query(metric).query
     if query is None:

@@ -110,10 +110,11 @@ class Node:
 class Paths:
     """All paths of one cohort that somebody has taken."""
 
-    def __init__(self, stage: Stage, *, seed: int, cohort: int) -> None:
+    def __init__(self, stage: Stage, *, seed: int, cohort: int, joins: bool = True) -> None:
         self.stage = stage
         self.cast = Cast(stage, seed=seed, cohort=cohort)
         self._numbers = 0
+        self._joins = joins
         self._nodes: dict[tuple[object, ...], Node] = {}
         driver = VirtualDriver(stage.deployment, seed=seed, cohort=cohort)
         self.root = Node(self, driver, driver.play(), 0)
@@ -134,8 +135,8 @@ class Paths:
             }
         )
         asked = fork.play()
-        if asked is None:
-            return Node(self, fork, None, node.depth + 1)
+        if asked is None or not self._joins:
+            return Node(self, fork, asked, node.depth + 1)
         key = fork.key()
         found = self._nodes.get(key)
         if found is None:

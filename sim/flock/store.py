@@ -61,6 +61,8 @@ class FlockStore:
         None where that does not suffice: gauges, or series that may be born within a window.
         """
         chosen = self._views.chosen(tuple(matchers))
+        if not chosen.labels:
+            return chosen.labels, _NO_EDGES
         if not chosen.only_edges:
             return None
         windows = self._views.windows(chosen, tuple(starts_ms.tolist()), tuple(ends_ms.tolist()))
@@ -147,6 +149,16 @@ def _own(sample: Sample) -> Unit:
 def _steps_last(values: Floats) -> Floats:
     """Return (series, runs, steps) of (steps, series, runs); where there is one step only its place changes."""
     return np.moveaxis(values, 0, -1)
+
+
+_NO_EDGES = Edges(
+    first=np.empty((0, 1, 1)),
+    last=np.empty((0, 1, 1)),
+    first_ms=np.empty((0, 1, 1), dtype=np.int64),
+    last_ms=np.empty((0, 1, 1), dtype=np.int64),
+    counts=np.empty((0, 1, 1), dtype=np.int64),
+    lost=None,
+)
 
 
 class TargetBlock:
