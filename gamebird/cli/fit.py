@@ -197,6 +197,8 @@ def _latency_lines(found: Fit) -> list[str]:
 
 
 def _as_json(found: Fit, name: str, tally: Tally | None) -> dict[str, Any]:
+    from sim.fit.writing import scenario_value
+
     failures, latency = found.failures, found.latency
     return {
         "source": found.seen.source,
@@ -236,6 +238,6 @@ def _as_json(found: Fit, name: str, tally: Tally | None) -> dict[str, Any]:
         },
         "burstiness": found.seen.burstiness,
         "warnings": list(found.warnings),
-        "scenario": found.scenario(name).model_dump(mode="json", exclude_defaults=True),
+        "scenario": scenario_value(found, name),
         "reading": None if tally is None else tally.as_json(),
     }

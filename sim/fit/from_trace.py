@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 MILLISECONDS_MAX = 120_000
+_LOCAL_S = 30
 _FINE_EDGES_S: Floats = np.concatenate([[0.0], np.exp(np.arange(np.log(1e-6), np.log(1e4), 0.005)), [np.inf]])
 
 
@@ -80,7 +81,7 @@ def observe_trace(tables: Iterable[pa.Table], source: str) -> Observed:
         has_status=profile.with_status > 0,
         routes=_routes(profile),
         durations=answers.durations(),
-        burstiness=_burstiness(profile, bin_s),
+        burstiness=_burstiness(profile),
         remarks=tuple(remarks),
     )
 
@@ -93,13 +94,13 @@ def _routes(profile: Profile) -> tuple[RouteSeen, ...]:
     )
 
 
-def _burstiness(profile: Profile, bin_s: float) -> float | None:
-    """Return variance over mean of the requests in a second, about the mean of their bin; None where bins hold too
-    few seconds to tell."""
-    within = round(bin_s / profile.unit_s)
+def _burstiness(profile: Profile) -> float | None:
+    """Return variance over mean of the requests in a second, about the mean of their half minute; None where there
+    is no whole half minute, or where the trace is too long to be counted by the second."""
+    within = _LOCAL_S
     seconds = profile.counts(profile.unit_s)
-    bins = len(seconds) // within if within else 0
-    if within < 10 or bins < 1 or profile.unit_s != 1.0:
+    bins = len(seconds) // within
+    if bins < 1 or profile.unit_s != 1.0:
         return None
     counts = seconds[: bins * within].reshape(bins, within).astype(np.float64)
     mean = counts.mean(axis=1, keepdims=True)

@@ -17,22 +17,32 @@ _INLINE_MAX = 100
 
 def scenario_text(fit: Fit, name: str = "fitted") -> str:
     """Return the scenario as YAML; its release is stable itself, to be changed."""
-    scenario = fit.scenario(name)
-    value = scenario.model_dump(mode="json", exclude_defaults=True)
-    value["kind"] = scenario.kind  # the default differs, and a reader should see it
+    value = scenario_value(fit, name)
     head = [
         f"# Fitted from {fit.seen.source}: {fit.seen.requests.sum():,.0f} requests in {fit.seen.duration_s:,.0f} s.",
         *(f"# Careful: {warning}" for warning in fit.warnings),
         "# The release is like stable until you change it: errors: 0.05, latency.factor: 2, …",
     ]
-    value.setdefault("release", {})
     return "\n".join([*head, *_lines(value)]) + "\n"
+
+
+def scenario_value(fit: Fit, name: str = "fitted") -> dict[str, Any]:
+    """Return the scenario as plain values, without what is as the schema has it anyway."""
+    value = fit.scenario(name).model_dump(mode="json", exclude_defaults=True)
+    return {**value, "traffic": _traffic(fit)}
 
 
 def traffic_text(fit: Fit) -> str:
     """Return the traffic alone as YAML."""
-    value = fit.traffic.model_dump(mode="json", exclude_defaults=True)
+    value = _traffic(fit)
     return "\n".join([f"# Fitted from {fit.seen.source}.", *_lines(value)]) + "\n"
+
+
+def _traffic(fit: Fit) -> dict[str, Any]:
+    value = fit.traffic.model_dump(mode="json", exclude_defaults=True)
+    if "shape" in value:  # its kind is a default of its class, and what tells the class
+        value["shape"] = {"kind": fit.traffic.shape.kind, **value["shape"]}
+    return value
 
 
 def write(text: str, file: Path) -> None:
