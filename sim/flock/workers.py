@@ -184,7 +184,7 @@ def _on_cluster(tasks: Sequence[_Task], client: DaskClient) -> Iterator[_Tables]
 
     futures = [client.submit(_play, task, pure=False) for task in tasks]
     try:
-        for future in as_dask_completes(futures):
+        for future in as_dask_completes(futures):  # type: ignore[no-untyped-call]
             yield future.result()
     finally:
         for future in futures:
