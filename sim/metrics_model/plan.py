@@ -7,7 +7,7 @@ knows rates or chances (`sim.load`) or samples (the engines).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -84,7 +84,7 @@ class MetricsPlan:
         atom_of: (endings, latency bins, kinds) the atom of each cell.
         bad: (atoms,) whether requests of the atom failed, were wrong, or were slower than a user bears.
         patterns: the series.
-        up: labels of `up` with `{pod}`, where a query reads it.
+        ups: labels of `up` with `{pod}`, by side, where a query reads it.
         notes: what was taken to be so although nothing says it, for reports.
     """
 
@@ -93,7 +93,7 @@ class MetricsPlan:
     atom_of: NDArray[np.intp]
     bad: NDArray[np.bool_]
     patterns: tuple[SeriesPattern, ...]
-    up: tuple[tuple[str, str], ...] | None
+    ups: Mapping[Side, tuple[tuple[str, str], ...]]
     notes: tuple[str, ...] = ()
     _made: dict[tuple[str, bool, int], Target] = field(default_factory=dict, repr=False)
 
@@ -125,7 +125,7 @@ class MetricsPlan:
                     for pattern in self.patterns
                     if not pattern.is_proxy and pattern.side in (None, side)
                 ),
-                up=None if self.up is None else _labels(self.up, own),
+                up=_labels(self.ups[side], own) if side in self.ups else None,
             )
         return self._made[key]
 

@@ -41,6 +41,9 @@ TARGET_LABELS = ("instance", "job", "namespace", "pod", "pod_template_hash")
 """What a scrape of a pod adds to every series; the local world adds the same."""
 
 
+_SIDES: tuple[Side, ...] = ("stable", "release")
+
+
 def plan_metrics(
     metrics: Iterable[Metric], scenario: Scenario, naming: Naming, metrics_map: MetricsMap | None = None
 ) -> MetricsPlan:
@@ -80,14 +83,16 @@ def plan_queries(
     ]
     bad = _bad_cells(space, scenario)
     atom_of, atoms = _atoms([one.counted for one in made], bad)
-    up = next((one.labels for one in made if one.family.counts is Counts.UP), None)
+    ups: dict[Side, tuple[tuple[str, str], ...]] = {}
+    for one in reversed([one for one in made if one.family.counts is Counts.UP]):
+        ups |= dict.fromkeys(_SIDES if one.side is None else (one.side,), one.labels)
     return MetricsPlan(
         space=space,
         naming=naming,
         atom_of=atom_of,
         bad=np.array([bad.ravel()[place] for place in atoms], dtype=np.bool_),
         patterns=tuple(_pattern(one, scenario, space, atom_of) for one in made if one.family.counts is not Counts.UP),
-        up=up,
+        ups=ups,
         notes=tuple(context.notes),
     )
 

@@ -13,7 +13,7 @@ from controller.manifests.loading import load
 from controller.manifests.values import Metric
 from loadgen.traffic import Traffic
 from sim.metrics_model import MetricsPlan, Naming, metrics_map_of, naming_of, plan_metrics, plan_queries
-from sim.metrics_model.plan import SeriesSpec
+from sim.metrics_model.plan import SeriesSpec, Target
 from sim.releases import Release
 from sim.scenarios import Scenario
 
@@ -37,15 +37,19 @@ class Planned:
 
     plan: MetricsPlan
 
-    def series(self, side: str) -> tuple[SeriesSpec, ...]:
-        """Return the series of the stable pod, of the release's, or of the proxy."""
+    def target(self, side: str) -> Target | None:
+        """Return the target of the stable pod, of the release's, or of the proxy."""
         pods = (
             OnePod(name="stable-0", pod_hash=STABLE_HASH, is_release=False),
             OnePod(name="release-0", pod_hash=RELEASE_HASH, is_release=True),
         )
         targets = self.plan.targets(pods)
         place = {"stable": 0, "release": 1, "proxy": 2}[side]
-        return targets[place].series if place < len(targets) else ()
+        return targets[place] if place < len(targets) else None
+
+    def series(self, side: str) -> tuple[SeriesSpec, ...]:
+        target = self.target(side)
+        return () if target is None else target.series
 
     def labels(self, side: str, *names: str) -> list[tuple[str, ...]]:
         """Return, of each series, the values of these labels."""

@@ -154,9 +154,15 @@ def test_memory_restarts_and_up_are_levels(planned: Make) -> None:
         "max(container_memory_working_set_bytes)", "sum(kube_pod_container_status_restarts_total)", "min(up)"
     )
     assert [one.gauge for one in planned.series("release")] == ["memory_bytes", "restarts"]
-    up = planned.plan.up
-    assert up is not None
-    assert dict(up)["__name__"] == "up"
+    stable, release = (dict(planned.target(side).up) for side in ("stable", "release"))
+    assert (stable["__name__"], release["__name__"]) == ("up", "up")
+    assert (stable["pod_template_hash"], release["pod_template_hash"]) == ("55b6c7", "9f8d7c")
+
+
+def test_up_is_there_of_the_pods_that_are_asked_for(planned: Make) -> None:
+    planned = planned('min(up{pod_template_hash="9f8d7c"})')
+    assert planned.target("stable").up is None
+    assert planned.target("release").up is not None
 
 
 def test_a_mean_latency_weighs_each_request_with_the_mean_of_its_bin(planned: Make) -> None:
