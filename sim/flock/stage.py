@@ -11,7 +11,7 @@ from promql.syntax.reading import readings
 from sim.driving import Deployment, prepare
 from sim.flock.selections import Selections
 from sim.load.model import LoadModel
-from sim.metrics_model import MetricsPlan, naming_of, plan_metrics
+from sim.metrics_model import MetricsMap, MetricsPlan, naming_of, plan_metrics
 from sim.scenarios import Scenario
 
 
@@ -35,8 +35,11 @@ class Stage:
     selections: Selections
 
 
-def set_stage(policy: Policy, scenario: Scenario) -> Stage:
+def set_stage(policy: Policy, scenario: Scenario, metrics_map: MetricsMap | None = None) -> Stage:
     """Return the policy and the scenario made ready.
+
+    Args:
+        metrics_map: metrics that the model does not know, as ones that it knows.
 
     Raises:
         DrivingError: the core refuses the policy.
@@ -45,7 +48,7 @@ def set_stage(policy: Policy, scenario: Scenario) -> Stage:
     deployment = prepare(policy, scenario)
     metrics = metrics_of(policy, deployment)
     naming = naming_of(deployment.release, stable_hash=deployment.stable_hash, release_hash=deployment.release_hash)
-    plan = plan_metrics(metrics, scenario, naming)
+    plan = plan_metrics(metrics, scenario, naming, metrics_map)
     reaches, horizon_s = {}, 0.0
     for metric in metrics:
         if isinstance(metric.provider, PrometheusProvider):

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from controller.manifests.policies import Policy
 from sim.flock.blocks import run_block
 from sim.flock.stage import Stage, set_stage
+from sim.metrics_model import MetricsMap
 from sim.outcomes.table import MeasurementTable, RunTable
 from sim.scenarios import Scenario
 
@@ -65,6 +66,7 @@ class _Task:
 
     policy: Policy
     scenario: Scenario
+    metrics_map: MetricsMap | None
     key: str
     seed: int
     cohort: int
@@ -81,6 +83,7 @@ def simulate_blocks(
     cohorts: int = COHORTS,
     workers: int | None = None,
     measurements: bool = False,
+    metrics_map: MetricsMap | None = None,
     progress: Progress | None = None,
     client: DaskClient | None = None,
 ) -> Simulated:
@@ -90,6 +93,7 @@ def simulate_blocks(
         cohorts: platform histories that the runs share.
         workers: processes on this machine; None for one a core. Ignored with a client.
         measurements: whether every measurement is wanted too.
+        metrics_map: metrics that the model does not know, as ones that it knows.
         progress: told after each task.
         client: of a Dask cluster, to play there instead.
     Raises:
@@ -99,12 +103,14 @@ def simulate_blocks(
     if runs < 1 or cohorts < 1:
         raise ValueError(f"{runs} runs in {cohorts} cohorts; it needs one at least of each")
     workers = workers or usable_cores()
-    stage = set_stage(policy, scenario)
+    stage = set_stage(policy, scenario, metrics_map)
+    key = stage_key(policy, scenario, metrics_map)
     tasks = [
         _Task(
             policy=policy,
             scenario=scenario,
-            key=stage_key(policy, scenario),
+            metrics_map=metrics_map,
+            key=key,
             seed=seed,
             cohort=cohort,
             runs=numbers,
@@ -112,7 +118,7 @@ def simulate_blocks(
         )
         for cohort, numbers in _shares(runs, cohorts, 1 if client is not None else workers)
     ]
-    _STAGES[tasks[0].key] = stage
+    _STAGES[key] = stage
     found: list[_Tables] = []
     done = 0
     try:
@@ -125,7 +131,7 @@ def simulate_blocks(
         if not found:
             raise
     finally:
-        _STAGES.pop(tasks[0].key, None)
+        _STAGES.pop(key, None)
     return Simulated(
         table=RunTable.joined([table for table, _ in found]),
         measurements=_joined([table for _, table in found if table is not None]) if measurements else None,
@@ -209,13 +215,13 @@ def _play(task: _Task) -> _Tables:
     if stage is None:
         if len(_STAGES) >= _STAGES_MAX:
             _STAGES.clear()
-        stage = _STAGES[task.key] = set_stage(task.policy, task.scenario)
+        stage = _STAGES[task.key] = set_stage(task.policy, task.scenario, task.metrics_map)
     return run_block(stage, seed=task.seed, cohort=task.cohort, runs=task.runs, measurements=task.measurements)
 
 
-def stage_key(policy: Policy, scenario: Scenario) -> str:
-    """Return what stands for a policy and a scenario in a worker's memory."""
-    return blake2b(pickle.dumps((policy, scenario)), digest_size=16).hexdigest()
+def stage_key(policy: Policy, scenario: Scenario, metrics_map: MetricsMap | None) -> str:
+    """Return what stands for a stage in a worker's memory."""
+    return blake2b(pickle.dumps((policy, scenario, metrics_map)), digest_size=16).hexdigest()
 
 
 def _joined(tables: Sequence[MeasurementTable]) -> MeasurementTable:
