@@ -16,11 +16,12 @@ from loadgen.traces.requests import KEEP, BadLine, Keep, Recorded
 from loadgen.traces.stamps import any_s, iso_s
 from loadgen.traces.targets import bytes_of, method_of, seconds_of, split_request_line, split_target, status_of
 
+# Envoy escapes nothing in its text format, so a quote may stand in what clients send: in the path and the user agent.
 _TEXT = re.compile(
-    r"\[([^\]]*)\] \"([^\"]*)\" ([0-9]+|-) (\S+)"
+    r"\[([^\]]*)\] \"(.*?)\" ([0-9]+|-) (\S+)"
     r"(?: (?:\S+) (?:\S+) \"[^\"]*\")?"  # Istio: details of the response, of the connection, of the upstream
     r" ([0-9]+|-) ([0-9]+|-) ([0-9]+|-) ([0-9]+|-)"
-    r" \"([^\"]*)\" \"([^\"]*)\" \"([^\"]*)\" \"([^\"]*)\" \"([^\"]*)\".*",
+    r" \"([^\"]*)\" \"(.*)\" \"([^\"]*)\" \"([^\"]*)\" \"([^\"]*)\"(?: .*)?",
     re.ASCII,
 )
 # What a request is called in JSON: Istio's names first, then those that people give by hand.
