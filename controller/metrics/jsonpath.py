@@ -17,8 +17,7 @@ _TEXT_LENGTH_MAX = 4_000
 _ENDS_A_NAME = " \t\r\n.,[]$@{}"
 _SLICE = re.compile(r"(-?\d*)(:-?\d*)?(:-?\d*)?", re.ASCII)
 _KEY = re.compile(r"'([^']*)'")
-_FILTER = re.compile(r"([^!<>=]+)([!<>=~]+)(.+)", re.DOTALL)
-OPERATORS = ("<", ">", "==", "!=", "<=", ">=", "=~")
+_FILTER = re.compile(r"([^!<>=]+)([!<>=]+)(.+)", re.DOTALL)
 
 
 class JsonPathError(Exception):

@@ -10,10 +10,7 @@ import operator
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import re2
-
 from controller.metrics.jsonpath import (
-    OPERATORS,
     Descent,
     Field,
     Filter,
@@ -152,15 +149,8 @@ def _exists(item: Any, path: Path) -> bool:
 
 
 def _compare(left: Any, sign: str, right: Any) -> bool:
-    if sign not in OPERATORS:
+    if sign not in _COMPARES:
         raise JsonPathError(f"unrecognized filter operator {sign}")
-    if sign == "=~":
-        if not isinstance(left, str) or not isinstance(right, str):
-            raise JsonPathError("regexp search only support string now")
-        try:
-            return re2.search(right, left) is not None
-        except re2.error as error:
-            raise JsonPathError(f"the pattern {right} cannot be read") from error
     for value in (left, right):
         if value is None or isinstance(value, (dict, list)):
             raise JsonPathError("invalid type for comparison")
