@@ -231,14 +231,15 @@ def _count_values(node: Aggregate, vector: Vector, label: str, evaluation: Evalu
     counts: dict[Labels, Floats] = {}
     for index, labels in enumerate(vector.labels):
         values, present = vector.values[index], vector.present[index]
-        for value in np.unique(values[present]).tolist():
+        bits = np.ascontiguousarray(values).view(np.int64)  # 0 and -0 are told apart
+        for pattern in np.unique(bits[present]).tolist():
+            value = float(np.int64(pattern).view(np.float64))
             marked = with_label(labels, label, plain_text(value))
             if node.without:
                 key = without(marked, {*node.grouping, METRIC_NAME})
             else:
                 key = only(marked, {*node.grouping, label})
-            same = present & ((values == value) | (np.isnan(values) & np.isnan(value)))
-            counts[key] = counts.get(key, np.zeros((runs, steps))) + same
+            counts[key] = counts.get(key, np.zeros((runs, steps))) + (present & (bits == pattern))
         evaluation.check()
     if not counts:
         return empty(steps)

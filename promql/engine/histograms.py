@@ -57,7 +57,7 @@ def _layout_of(labels: LabelSets) -> _Layout:
     for index, each in enumerate(labels):
         text = value_of(each, _BUCKET)
         bound = go_float(text)
-        if bound is None:
+        if bound is None or math.isnan(bound):
             unreadable.append((index, text))
         else:
             members.setdefault(without(each, (_BUCKET,)), []).append((bound, index))

@@ -40,13 +40,24 @@ from promql.storage.labels import (
 )
 from promql.syntax.tree import Binary, BinaryOp, Group, Matching
 
+
+def _power(left: Floats, right: Floats) -> Floats:
+    """Raise to a power. numpy takes roots for powers of a half, and these know neither -Inf nor -0 as powers do."""
+    result: Floats = np.power(left, right)
+    halves = np.abs(right) == 0.5
+    if halves.any():
+        odd = halves & (np.isneginf(left) | (left == 0))
+        result = np.where(odd, np.power(np.abs(left), right), result)
+    return result
+
+
 _ARITHMETIC: dict[BinaryOp, Callable[[Floats, Floats], Floats]] = {
     BinaryOp.ADD: np.add,
     BinaryOp.SUB: np.subtract,
     BinaryOp.MUL: np.multiply,
     BinaryOp.DIV: np.divide,
     BinaryOp.MOD: np.fmod,
-    BinaryOp.POW: np.power,
+    BinaryOp.POW: _power,
     BinaryOp.ATAN2: np.arctan2,
 }
 _COMPARING: dict[BinaryOp, Callable[[Floats, Floats], Bools]] = {

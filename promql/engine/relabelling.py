@@ -18,6 +18,11 @@ def _refuse(message: str) -> PromQLError:
     return PromQLError(ErrorKind.EXECUTION, message)
 
 
+def _is_name(text: str) -> bool:
+    """Whether a label may be called so: anything but nothing, and bytes that are no UTF-8 (lone surrogates)."""
+    return bool(text) and not any("\ud800" <= character <= "\udfff" for character in text)
+
+
 def label_replace(
     vector: Vector, target: str, template: str, source: str, pattern: str, evaluation: Evaluation
 ) -> Vector:
@@ -26,7 +31,7 @@ def label_replace(
         regex = compile_regex(pattern)
     except RegexError:
         raise _refuse(f"invalid regular expression in label_replace(): {pattern}") from None
-    if not target:
+    if not _is_name(target):
         raise _refuse(f"invalid destination label name in label_replace(): {target}")
     labels = []
     for each in vector.labels:
@@ -58,9 +63,9 @@ def _filled(template: str, found: Match, names: dict[str, int]) -> str:
 def label_join(vector: Vector, target: str, separator: str, sources: list[str], evaluation: Evaluation) -> Vector:
     """Set a label to the values of others, joined."""
     for source in sources:
-        if not source:
+        if not _is_name(source):
             raise _refuse(f"invalid source label name in label_join(): {source}")
-    if not target:
+    if not _is_name(target):
         raise _refuse(f"invalid destination label name in label_join(): {target}")
     labels = LabelSets(
         with_label(each, target, separator.join(value_of(each, source) for source in sources)) for each in vector.labels

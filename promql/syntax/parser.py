@@ -10,8 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from promql.syntax.checks import check
+from promql.syntax.durations import DurationReader
 from promql.syntax.errors import EMPTY_QUERY, PromQLSyntaxError
-from promql.syntax.pieces import TokenReader, span_of
+from promql.syntax.pieces import span_of
 from promql.syntax.tokens import Kind, Token
 from promql.syntax.tree import (
     PLAIN_MATCHING,
@@ -87,7 +88,7 @@ class _Frame:
     operators: list[_Operator] = field(default_factory=list)
 
 
-class _Parser(TokenReader):
+class _Parser(DurationReader):
     def __init__(self, text: str) -> None:
         super().__init__(text)
         self.frames = [_Frame(self.token)]
@@ -298,7 +299,7 @@ class _Parser(TokenReader):
                 self.advance()
                 self.set_offset(token)
             elif token.keyword in ("anchored", "smoothed"):
-                raise self.error_at(token, f"{token.text} is experimental in Prometheus and not known here")
+                raise self.error_at(token, f"{token.text} is not known here")
             else:
                 return
 

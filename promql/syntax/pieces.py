@@ -1,6 +1,6 @@
-"""Read the parts of a query that hold no operators: selectors, durations, times, lists of labels.
+"""Read the parts of a query that hold no operators: selectors, times, lists of labels.
 
-`parser` stands on this and puts the parts together.
+`durations` and `parser` stand on this; the latter puts the parts together.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from promql.syntax.tree import METRIC_NAME, At, AtBound, Matcher, MatchOp, Span,
 
 _MATCH_OPS = {op.value: op for op in MatchOp}
 _TIMESTAMP_MAX = float(2**63)
-_DURATION_MAX_S = 2**63 / 1e9
 
 
 class TokenReader:
@@ -51,35 +50,7 @@ class TokenReader:
         message = f"unexpected {self.token.describe()}, expected {expected}" + (f"; {note}" if note else "")
         return self.error_at(self.token, message)
 
-    # Durations and times.
-
-    def duration(self, expected: str, *, positive: bool = False) -> float:
-        """Read a signed duration; return it in seconds, cut to whole milliseconds as Prometheus does."""
-        start = self.token.start
-        sign, signs = 1, 0
-        while self.is_symbol("+") or self.is_symbol("-"):
-            sign, signs = (-sign if self.advance().text == "-" else sign), signs + 1
-        token = self.token
-        if token.kind not in (Kind.NUMBER, Kind.DURATION):
-            if self.is_symbol("(") or (token.kind is Kind.WORD and self.followed_by_parenthesis()):
-                message = "duration expressions are experimental in Prometheus and not known here"
-                raise self.error_at(token, message)
-            raise self.unexpected(expected)
-        self.advance()
-        seconds = sign * token.number
-        if math.isnan(seconds) or abs(seconds) > _DURATION_MAX_S:
-            raise PromQLSyntaxError(self.text, start, token.end, "this duration is out of range (292 years)")
-        seconds = math.trunc(round(seconds * 1e9) / 1_000_000) / 1000 if seconds % 1 else seconds
-        if positive and seconds <= 0:
-            raise PromQLSyntaxError(self.text, start, token.end, "a duration of at least 1ms belongs here")
-        # Behind an offset an operator belongs to the query, unless two signs have begun a duration expression.
-        if (positive or signs > 1) and self.is_arithmetic():
-            message = "duration expressions are experimental in Prometheus and not known here"
-            raise self.error_at(self.token, message)
-        return seconds
-
-    def is_arithmetic(self) -> bool:
-        return self.token.kind is Kind.SYMBOL and self.token.text in ("+", "-", "*", "/", "%", "^")
+    # Times.
 
     def at_value(self) -> At:
         if self.token.keyword in ("start", "end"):

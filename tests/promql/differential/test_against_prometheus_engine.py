@@ -152,10 +152,11 @@ def _searched(seed: int, worlds: int, oracle: Any, series_of: Any, query_of: Any
     return found
 
 
-def test_every_construct_and_its_corners_have_the_answers_of_prometheus(oracle, series_of):
-    queries = (Path(__file__).parent / "corners.promql").read_text().splitlines()
+@pytest.mark.parametrize(("name", "worlds"), [("corners.promql", 3), ("oddities.promql", 2)])
+def test_every_construct_and_its_corners_have_the_answers_of_prometheus(oracle, series_of, name, worlds):
+    queries = (Path(__file__).parent / name).read_text().splitlines()
     chance = random.Random(7)
-    for _ in range(3):
+    for _ in range(worlds):
         evaluations = []
         for query in queries:
             at = T0 + chance.randint(0, 3_600)

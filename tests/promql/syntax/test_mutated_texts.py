@@ -74,6 +74,6 @@ def test_two_million_mutated_texts_neither_crash_nor_hang(query_texts: TextMaker
     ],
 )
 def test_a_hostile_text_is_answered_within_two_seconds(text: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()  # not the clock: others may be busy on this machine
     read(text)
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2
