@@ -70,6 +70,7 @@ class Reflector:
         self._namespace, self._selector = namespace, selector
         self._changed = changed
         self._items: dict[Key, Json] = {}
+        self._owned: dict[str, dict[Key, Json]] = {}  # by the uid of their controller
         self._gone: deque[str | None] = deque(maxlen=GONE_KEPT)
         self._lock = threading.Lock()
         self._synced = threading.Event()
@@ -112,6 +113,11 @@ class Reflector:
         """Return all objects of the copy. Nobody may change them."""
         with self._lock:
             return list(self._items.values())
+
+    def owned_by(self, uid: str) -> list[Json]:
+        """Return the objects whose controller has this uid. Nobody may change them."""
+        with self._lock:
+            return list(self._owned.get(uid, {}).values())
 
     def learn(self, item: Json) -> None:
         """Take in an object as the server has just answered it to a write, before its event comes.
@@ -193,16 +199,33 @@ class Reflector:
             if before is not None and not _is_newer(item, before):
                 return
             self._items[key] = item
+            self._index(key, before, item)
         if self._changed is not None:
             self._changed(before, item)
+
+    def _index(self, key: Key, before: Json | None, after: Json | None) -> None:
+        old, new = _owner(before), _owner(after)
+        if old is not None and old != new:
+            kept = self._owned.get(old, {})
+            kept.pop(key, None)
+            if not kept:
+                self._owned.pop(old, None)
+        if new is not None and after is not None:
+            self._owned.setdefault(new, {})[key] = after
 
     def _drop(self, key: Key) -> None:
         with self._lock:
             before = self._items.pop(key, None)
             if before is not None:
                 self._gone.append(before["metadata"].get("uid"))
+                self._index(key, before, None)
         if before is not None and self._changed is not None:
             self._changed(before, None)
+
+
+def _owner(item: Json | None) -> str | None:
+    references = (item or {}).get("metadata", {}).get("ownerReferences") or ()
+    return next((str(each["uid"]) for each in references if each.get("controller")), None)
 
 
 def _is_newer(item: Json, known: Json) -> bool:

@@ -1,0 +1,148 @@
+"""One rollout's turn: observe, decide, act, remember, until nothing changes.
+
+The status is stored last: a crash before it repeats actions, which are safe to repeat. A write that meets somebody
+else's change ends the turn, and the next one begins from what is there then. What does not validate is told in the
+status, in Argo's words, and nothing is done about it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+from controller.core.decisions import Decision, decide
+from controller.core.records import Record
+from controller.core.status import Condition, ConditionKind, Phase, RolloutStatus, Truth
+from controller.kubernetes.acting import Actor
+from controller.kubernetes.api.watching import Key
+from controller.kubernetes.cluster import Cluster
+from controller.kubernetes.events import EventWriter
+from controller.kubernetes.observing import Observed, Observer, Unreadable
+from controller.kubernetes.wire import rollout_status_json
+from controller.manifests.values import LabelSelector
+
+Json = dict[str, Any]
+
+LOOKS_IN_A_ROW_MAX = 50
+INVALID_RETRY_S = 60.0
+
+log = logging.getLogger(__name__)
+
+
+class NoFixedPointError(RuntimeError):
+    """Decision after decision changes the status: a bug of ours that must not become a hot loop."""
+
+
+class Watcher(Protocol):
+    """Who is told of decisions, for metrics and logs. Must not block."""
+
+    def decided(self, key: Key, before: RolloutStatus, decision: Decision) -> None: ...
+
+
+@dataclass(slots=True, kw_only=True)
+class RolloutReconciler:
+    """Reconciles rollouts, one call each; several threads may call it for different rollouts."""
+
+    cluster: Cluster
+    observer: Observer
+    actor: Actor
+    events: EventWriter
+    now_s: Callable[[], float]
+    watcher: Watcher | None = None
+    _routes: dict[str, tuple[str, ...]] = field(default_factory=dict)  # what Argo's schema has no field for, by uid
+
+    def reconcile(self, key: Key) -> float | None:
+        """Bring a rollout to where nothing is left to do now; return the seconds until the next look, if any.
+
+        Raises:
+            ActingError, ApiError: something stood in the way; the turn is to be repeated.
+            NoFixedPointError: the core did not come to rest.
+        """
+        for _ in range(LOOKS_IN_A_ROW_MAX):
+            item = self.cluster.get("Rollout", key)
+            if item is None or "deletionTimestamp" in item["metadata"]:
+                return None
+            status = self.observer.status(item)
+            uid = item["metadata"]["uid"]
+            status = replace(status, routes=self._routes.get(uid, ()))
+            seen = self.observer.observe(item, status)
+            now_s = self.now_s()
+            if isinstance(seen, Unreadable):
+                self._refuse(item, status, seen.message, now_s)
+                return INVALID_RETRY_S
+            decision = decide(seen.snapshot, now_s)
+            for action in decision.actions:
+                self.actor.carry_out(action, seen)
+            if self.watcher is not None and (decision.changed or decision.records):
+                self.watcher.decided(key, status, decision)
+            self._routes[uid] = decision.status.routes
+            self._remember(seen, decision.status)
+            if not decision.changed:
+                return None if decision.look_again_s is None else max(decision.look_again_s - self.now_s(), 0.0)
+        raise NoFixedPointError(f"{key}: {LOOKS_IN_A_ROW_MAX} decisions in a row and no fixed point")
+
+    def forget(self, uid: str) -> None:
+        """Drop what is known of a rollout that is gone."""
+        self._routes.pop(uid, None)
+
+    def _remember(self, seen: Observed, status: RolloutStatus) -> None:
+        strategy = seen.snapshot.rollout.strategy
+        stored = rollout_status_json(
+            status,
+            selector=selector_text(seen.snapshot.rollout.selector),
+            canary_service=strategy.canary_service,
+            stable_service=strategy.stable_service,
+        )
+        self._store(seen.item, stored)
+
+    def _store(self, item: Json, stored: Json) -> None:
+        if stored != (item.get("status") or {}):
+            self.cluster.replace_status("Rollout", item, stored)
+
+    def _refuse(self, item: Json, status: RolloutStatus, why: str, now_s: float) -> None:
+        """Tell a spec that cannot be followed, once, and leave everything else as it is."""
+        message = f'The Rollout "{item["metadata"]["name"]}" is invalid: {why}'
+        known = status.condition(ConditionKind.INVALID_SPEC)
+        if known is None or known.message != message:
+            self.events.emit(item, "InvalidSpec", message, warning=True, now_s=now_s)
+            known = Condition(
+                kind=ConditionKind.INVALID_SPEC,
+                status=Truth.TRUE,
+                reason="InvalidSpec",
+                message=message,
+                updated_s=now_s,
+                changed_s=now_s,
+            )
+        others = tuple(each for each in status.conditions if each.kind is not ConditionKind.INVALID_SPEC)
+        refused = replace(
+            status,
+            phase=Phase.DEGRADED,
+            message=f"InvalidSpec: {message}",
+            observed_generation=int(item["metadata"].get("generation") or 0),
+            conditions=(known, *others),
+        )
+        self._store(item, rollout_status_json(refused, selector=str((item.get("status") or {}).get("selector", ""))))
+
+
+def selector_text(selector: LabelSelector | None) -> str:
+    """Return a label selector as text, as the scale subresource and kubectl write it."""
+    if selector is None:
+        return ""
+    parts = [f"{name}={text}" for name, text in sorted(selector.match_labels.items())]
+    for each in selector.match_expressions:
+        values = ",".join(sorted(each.values))
+        match each.operator:
+            case "In":
+                parts.append(f"{each.key} in ({values})")
+            case "NotIn":
+                parts.append(f"{each.key} notin ({values})")
+            case "Exists":
+                parts.append(each.key)
+            case _:
+                parts.append(f"!{each.key}")
+    return ",".join(parts)
+
+
+__all__ = ["NoFixedPointError", "Record", "RolloutReconciler", "Watcher", "selector_text"]

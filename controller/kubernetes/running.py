@@ -1,0 +1,199 @@
+"""The controller as a whole: copies of the cluster, two queues, a few workers, and a lease where several share it.
+
+`Controller.start` returns when the copies are in; `stop` ends every thread. A change of any object wakes the rollout
+that it belongs to. What one bad object raises is logged and waits its turn; the others go on.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from controller.kubernetes import labels
+from controller.kubernetes.acting import ActingError, Actor
+from controller.kubernetes.analyses import AnalysisReconciler, Ask
+from controller.kubernetes.api import ApiError, ConflictError, Connection, NotFoundError, Resource
+from controller.kubernetes.api.leases import Lease, LostLeaseError
+from controller.kubernetes.api.watching import Changed, Key, key_of
+from controller.kubernetes.clock import Clock
+from controller.kubernetes.cluster import Cluster
+from controller.kubernetes.events import EventWriter
+from controller.kubernetes.observing import Observed, Observer
+from controller.kubernetes.replica_sets import controller_of
+from controller.kubernetes.rollouts import RolloutReconciler
+from controller.kubernetes.routing import router_of
+from controller.kubernetes.work_queue import WorkQueue
+from controller.traffic.routers import Router
+
+Json = dict[str, Any]
+
+SYNC_WITHIN_S = 60.0
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """How a controller runs.
+
+    Attributes:
+        namespace: the only one that is looked after; None for all.
+        instance_id: only objects with this label of Argo's; "" for those without it.
+        workers: how many rollouts, and how many runs, are looked at at once.
+    """
+
+    namespace: str | None = None
+    instance_id: str = ""
+    workers: int = 4
+
+
+class Controller:
+    """Looks after the rollouts of a cluster.
+
+    Args:
+        ask: asks one metric.
+        lease: who leads, where several run; None: this one alone does.
+    """
+
+    def __init__(self, connection: Connection, settings: Settings, *, ask: Ask, lease: Lease | None = None) -> None:
+        self.settings, self.lease = settings, lease
+        self.clock = Clock()
+        self.rollout_queue: WorkQueue[Key] = WorkQueue()
+        self.analysis_queue: WorkQueue[Key] = WorkQueue()
+        self.cluster = Cluster(connection, namespace=settings.namespace, changed=self._listener)
+        self.observer = Observer(self.cluster)
+        self.events = EventWriter(connection)
+        self.rollouts = RolloutReconciler(
+            cluster=self.cluster,
+            observer=self.observer,
+            actor=Actor(
+                cluster=self.cluster,
+                observer=self.observer,
+                events=self.events,
+                router=self._router,
+                instance_id=settings.instance_id,
+            ),
+            events=self.events,
+            now_s=self.clock.now_s,
+        )
+        self.analyses = AnalysisReconciler(cluster=self.cluster, ask=ask, now_s=self.clock.now_s)
+        self._threads: list[threading.Thread] = []
+        self._stopping = threading.Event()
+        if lease is not None:
+            connection.fence = lease.guard
+
+    def start(self) -> None:
+        """Begin to look after rollouts, once the copies are in and the lease is held.
+
+        Raises:
+            ApiError: a kind of object that is needed is not there, or may not be read.
+        """
+        if self.lease is not None:
+            self.lease.start()
+        self.cluster.start()
+        for copy in self.cluster.copies.values():
+            if not copy.wait_synced(SYNC_WITHIN_S) and not self._stopping.is_set():
+                raise copy.problem or ApiError(f"{copy.resource.text} could not be listed in {SYNC_WITHIN_S:g} s")
+        for number in range(self.settings.workers):
+            self._spawn(f"rollouts-{number}", self.rollout_queue, self.rollouts.reconcile)
+            self._spawn(f"analyses-{number}", self.analysis_queue, self.analyses.reconcile)
+
+    def stop(self) -> None:
+        """End every thread, and give the lease back. Safe to repeat."""
+        self._stopping.set()
+        self.rollout_queue.close()
+        self.analysis_queue.close()
+        for thread in self._threads:
+            thread.join()
+        self.analyses.close()
+        self.cluster.stop()
+        if self.lease is not None:
+            self.lease.stop()
+
+    @property
+    def ready(self) -> bool:
+        """Whether the copies are in and are being kept up to date."""
+        return all(copy.synced and copy.problem is None for copy in self.cluster.copies.values())
+
+    @property
+    def failure(self) -> BaseException | None:
+        """What ended one of the threads that must not end; None while all is well."""
+        return next((copy.failure for copy in self.cluster.copies.values() if copy.failure is not None), None)
+
+    # ---- what wakes whom
+
+    def _listener(self, resource: Resource) -> Changed:
+        return {
+            "Rollout": self._rollout_changed,
+            "AnalysisRun": self._run_changed,
+            "ReplicaSet": self._owned_changed,
+        }.get(resource.kind, self._neighbour_changed)
+
+    def _rollout_changed(self, before: Json | None, after: Json | None) -> None:
+        item = after or before
+        if item is None or not self._is_ours(item):
+            return
+        if after is None:
+            self.rollouts.forget(item["metadata"]["uid"])
+            self.rollout_queue.forget(key_of(item))
+        else:
+            self.rollout_queue.add(key_of(item))
+
+    def _run_changed(self, before: Json | None, after: Json | None) -> None:
+        if after is not None and self._is_ours(after):
+            self.analysis_queue.add(key_of(after))
+        self._owned_changed(before, after)
+
+    def _owned_changed(self, before: Json | None, after: Json | None) -> None:
+        item = after or before
+        owner = None if item is None else controller_of(item)
+        if item is not None and owner is not None and owner.get("kind") == "Rollout":
+            self.rollout_queue.add(Key(item["metadata"]["namespace"], owner["name"]))
+
+    def _neighbour_changed(self, before: Json | None, after: Json | None) -> None:
+        """A template, Service or Ingress: look at the rollouts that may name it."""
+        item = after or before
+        namespace = (item or {}).get("metadata", {}).get("namespace")
+        if before is not None and after is not None and before.get("spec") == after.get("spec"):
+            return
+        for rollout in self.cluster.all("Rollout"):
+            if namespace in (None, rollout["metadata"]["namespace"]) and self._is_ours(rollout):
+                self.rollout_queue.add(key_of(rollout))
+
+    def _is_ours(self, item: Json) -> bool:
+        names = item["metadata"].get("labels") or {}
+        return str(names.get(labels.INSTANCE_ID, "")) == self.settings.instance_id
+
+    def _router(self, seen: Observed) -> Router | None:
+        return router_of(self.cluster, seen)
+
+    # ---- workers
+
+    def _spawn(self, name: str, queue: WorkQueue[Key], turn: Callable[[Key], float | None]) -> None:
+        thread = threading.Thread(target=self._work, args=(queue, turn), name=name, daemon=True)
+        thread.start()
+        self._threads.append(thread)
+
+    def _work(self, queue: WorkQueue[Key], turn: Callable[[Key], float | None]) -> None:
+        if self.lease is not None:
+            while not self.lease.wait_leading(0.5):
+                if self._stopping.is_set():
+                    return
+        while (key := queue.take()) is not None:
+            try:
+                again_s = turn(key)
+            except (ConflictError, NotFoundError) as error:
+                # Somebody was faster. The copy will show what they did, and usually has by now.
+                log.info("a turn is repeated", extra={"object": str(key), "why": str(error)})
+                queue.failed(key)
+            except (ApiError, ActingError, LostLeaseError) as error:
+                wait_s = queue.failed(key)
+                log.warning("a turn failed", extra={"object": str(key), "why": str(error), "again_s": wait_s})
+            except Exception:
+                wait_s = queue.failed(key)
+                log.exception("a turn met a bug", extra={"object": str(key), "again_s": wait_s})
+            else:
+                queue.done(key, again_s=again_s)

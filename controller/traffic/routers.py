@@ -1,0 +1,52 @@
+"""What a router is asked to do, whatever kind it is.
+
+A weight counts as acknowledged once the router's object holds it: whether the data plane follows is verified with
+requests, where that is asked for. Every call may be repeated, and writes nothing where nothing is to be changed.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from controller.core.actions import SetWeight
+from controller.manifests.values import SetHeaderRoute, SetMirrorRoute
+
+Json = dict[str, Any]
+
+
+class RouterError(Exception):
+    """The router's object is missing or is not as the rollout needs it; the message names it."""
+
+
+class Objects(Protocol):
+    """The objects of one namespace, as far as routers need them. Reads come from a copy that is kept up to date."""
+
+    def get(self, kind: str, name: str) -> Json | None: ...
+    def create(self, kind: str, body: Json) -> Json: ...
+    def patch(self, kind: str, name: str, body: Json) -> Json: ...
+    def replace(self, kind: str, body: Json) -> Json: ...
+    def delete(self, kind: str, name: str) -> None: ...
+
+
+class Router(Protocol):
+    """One way to split traffic."""
+
+    def set_weight(self, weight: SetWeight) -> None:
+        """Let the canary get its share.
+
+        Raises:
+            RouterError: an object that the rollout names is not there, or has no place for the weight.
+        """
+        ...
+
+    def weight(self) -> int | None:
+        """Return the canary's weight that the router's object holds; None where it cannot be told."""
+        ...
+
+    def set_route(self, route: SetHeaderRoute | SetMirrorRoute) -> None:
+        """Let a step's route hold beside the split."""
+        ...
+
+    def remove_routes(self) -> None:
+        """Remove every route that steps have set."""
+        ...
