@@ -35,6 +35,7 @@ apiVersion: argoproj.io/v1alpha1
 kind: AnalysisTemplate
 metadata: {name: errors}
 spec:
+  %(args)s
   metrics:
     - name: errors
       interval: %(interval)s
@@ -67,6 +68,7 @@ def policy_of(tmp_path: Path) -> Callable[..., Policy]:
         interval: str = "30s",
         steps: str = STEPS,
         annotations: str = "",
+        args: str = "args: []",
     ) -> Policy:
         file = tmp_path / "policy.yaml"
         file.write_text(
@@ -77,6 +79,7 @@ def policy_of(tmp_path: Path) -> Callable[..., Policy]:
                 "more": more,
                 "interval": interval,
                 "steps": steps,
+                "args": args,
                 "annotations": f", annotations: {annotations}" if annotations else "",
             }
         )
