@@ -7,6 +7,7 @@ and no header into an error, because secrets stand there.
 
 from __future__ import annotations
 
+import logging
 import socket
 import threading
 import time
@@ -183,6 +184,16 @@ class _Deadline:
 def _shut(made: socket.socket) -> None:
     with suppress(OSError):
         made.shutdown(socket.SHUT_RDWR)
+
+
+def _without_query(record: logging.LogRecord) -> bool:
+    """Let the client library's log tell of a question, without its query string."""
+    if isinstance(record.args, tuple):
+        record.args = tuple(shown_url(str(arg)) if isinstance(arg, httpx.URL) else arg for arg in record.args)
+    return True
+
+
+logging.getLogger("httpx").addFilter(_without_query)
 
 
 def shown_url(url: str) -> str:
