@@ -144,6 +144,8 @@ def _pods_before_traffic(now_s: float, snapshot: Snapshot, decision: Decision) -
             invariant=2,
             t_s=now_s,
             sentence=f"the canary gets {asked.canary} of {asked.total} without the pods for it",
+            # Argo gives the last step's weight back to a canary that had lost its pods with the first that returns.
+            parity=plan.strict and asked.canary <= plan.weight_before[index],
         )
     if rises and canary is not None and canary.available == 0:
         yield Breach(invariant=2, t_s=now_s, sentence="traffic is sent to a canary without a pod")

@@ -65,8 +65,27 @@ def _weight(look: Look) -> int:
     if look.index is None:
         return 0
     if not at_desired_counts(look, None):
-        return plan.weight_before[min(look.index, len(plan.steps))]
+        return _weight_until_pods_come(look, look.index)
     return current_weight(look)
+
+
+def _weight_until_pods_come(look: Look, index: int) -> int:
+    """Return the weight while the step's pods are missing: that of the step before.
+
+    Argo gives it back to a canary that had lost all its pods as soon as one of them is there again.
+    """
+    plan, weights = look.plan, look.status.weights
+    weight = plan.weight_before[min(index, len(plan.steps))]
+    has_own_scale = plan.scale_at[min(index, len(plan.steps))] is not None
+    if (
+        plan.strict
+        or has_own_scale
+        or weights is None
+        or weight <= weights.canary
+        or enough_pods(look, look.new, weight)
+    ):
+        return weight
+    return weights.canary
 
 
 def _weight_on_the_way_back(look: Look) -> int:

@@ -19,7 +19,9 @@ SEED = Path(__file__).parents[4] / "shared" / "seed"
 ROUTED = """
 apiVersion: argoproj.io/v1alpha1
 kind: Rollout
-metadata: {name: orders}
+metadata:
+  name: orders
+  annotations: {gamebird.dev/parity: "%(parity)s"}
 spec:
   replicas: %(replicas)d
   selector: {matchLabels: {app: orders}}
@@ -59,13 +61,21 @@ def policy_of(tmp_path: Path) -> Callable[..., Policy]:
     """Return a policy with these steps (as YAML), routed by nginx unless said otherwise."""
 
     def make(
-        steps: str, *, replicas: int = 4, routed: bool = True, canary: str = "", spec: str = "", more: str = "count: 3"
+        steps: str,
+        *,
+        replicas: int = 4,
+        routed: bool = True,
+        canary: str = "",
+        spec: str = "",
+        more: str = "count: 3",
+        parity: str = "strict",
     ) -> Policy:
         text = ROUTED % {
             "replicas": replicas,
             "spec": spec,
             "canary": (SERVICES if routed else "") + canary,
             "steps": steps,
+            "parity": parity,
         }
         if "errors" in text:
             text += "---" + ANALYSIS % {"more": more}

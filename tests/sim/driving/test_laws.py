@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from itertools import pairwise
+from dataclasses import replace
+from itertools import groupby, pairwise
 from pathlib import Path
 
 import pytest
@@ -120,8 +121,9 @@ def timeline_adds_up(driver: VirtualDriver) -> None:
     assert driver.verdict.first_canary_s == (seen[0] if seen else float("inf"))
 
 
+@pytest.mark.parametrize("parity", ["strict", "off"])
 @pytest.mark.parametrize("seed", range(40))
-def test_whatever_is_played_adds_up_and_breaks_no_invariant(policy_of, answers, seed):
+def test_whatever_is_played_adds_up_and_breaks_no_invariant(policy_of, answers, seed, parity):
     chance = random.Random(seed)
     canary = chance.choice(
         ["", "      dynamicStableScale: true", "      maxSurge: 1\n      maxUnavailable: 0"],
@@ -135,12 +137,15 @@ def test_whatever_is_played_adds_up_and_breaks_no_invariant(policy_of, answers, 
         spec=chance.choice(
             ["", "  minReadySeconds: 10", "  progressDeadlineSeconds: 120\n  progressDeadlineAbort: true"]
         ),
+        parity=parity,
         more=chance.choice(["count: 1", "count: 3\n      failureLimit: 1", "count: 2\n      consecutiveErrorLimit: 1"]),
     )
     driver = driven(policy, scenario(chance), chance, answers)
     assert driver.verdict is not None
     timeline_adds_up(driver)
     assert [breach for breach in breaches(driver.history) if not breach.parity] == []
+    if parity == "off":
+        assert breaches(driver.history) == []
 
 
 def policies():
@@ -164,3 +169,20 @@ def test_every_real_policy_comes_to_a_verdict(policy, play):
         driver = play(policy, how, phase)
         timeline_adds_up(driver)
         assert [breach for breach in breaches(driver.history) if not breach.parity] == []
+
+
+@pytest.mark.parametrize(("parity", "weights"), [("strict", [0, 50, 0, 50]), ("off", [0, 50, 0])])
+def test_a_canary_that_lost_its_pods_gets_its_weight_back_with_enough_of_them(policy_of, even, parity, weights):
+    """Argo, and so strict parity, gives it back with the first pod: half of the users on one pod of two."""
+    policy = policy_of("[{setWeight: 50}, {pause: {duration: 300}}]", parity=parity)
+    driver = VirtualDriver(prepare(policy, even(release=Release(crash_after_s=60.0))), seed=1, cohort=0, records=True)
+    # The two pods die together at 365.1; to have one of them back first, the other is held back by hand.
+    driver.play(until_s=366.0)
+    late = next(index for index, life in enumerate(driver.platform.lives) if life.ready_s > 366.0)
+    driver.platform.lives[late] = replace(driver.platform.lives[late], ready_s=float("inf"))
+    driver.play(until_s=400.0)
+    found = [decision.status.weights.canary for t_s, _, decision in driver.history if t_s > 300.0]
+    assert [weight for weight, _ in groupby(found)] == weights
+    assert {(breach.invariant, breach.parity) for breach in breaches(driver.history)} == (
+        {(2, True)} if parity == "strict" else set()
+    )
