@@ -209,10 +209,16 @@ class Look:
         """Tell people."""
         self.actions.append(EmitEvent(reason=reason, message=message, warning=warning))
 
+    def set_deadline(self, replica_set: ReplicaSetSeen, at_s: float) -> None:
+        """Keep the pods of a set until then."""
+        self.actions.append(SetScaleDownDeadline(pod_hash=replica_set.pod_hash, at_s=at_s))
+        self.wake_at(self.now_s)
+
     def forget_deadline(self, replica_set: ReplicaSetSeen) -> None:
         """Remove the deadline of a set that is wanted again."""
         if self.deadline_of(replica_set) is not None:
             self.actions.append(SetScaleDownDeadline(pod_hash=replica_set.pod_hash, at_s=None))
+            self.wake_at(self.now_s)
             self.forgotten_deadlines += (replica_set.pod_hash,)
 
     def scale(self, replica_set: ReplicaSetSeen, replicas: int) -> bool:

@@ -6,7 +6,7 @@ pods are kept for the scale-down delay, because whoever has to go back wants the
 
 from __future__ import annotations
 
-from controller.core.actions import DeleteReplicaSet, ScaleReplicaSet, SetScaleDownDeadline
+from controller.core.actions import DeleteReplicaSet, ScaleReplicaSet
 from controller.core.look import Look
 from controller.core.replicas import basic_counts, routed_counts
 from controller.core.snapshot import ReplicaSetSeen
@@ -110,8 +110,7 @@ def _start_countdown(look: Look, new: ReplicaSetSeen) -> bool:
     delay_s = look.plan.abort_delay_s
     if look.stable is not None and delay_s is not None and look.stable.available >= look.plan.replicas:
         at_s = look.now_s + delay_s
-        look.actions.append(SetScaleDownDeadline(pod_hash=new.pod_hash, at_s=at_s))
-        look.wake_at(at_s)
+        look.set_deadline(new, at_s)
     return False
 
 
@@ -181,8 +180,7 @@ def _after_delay(look: Look, replica_set: ReplicaSetSeen, kept: int, wanted: int
             # Argo neither begins a countdown nor ends the pods: they stay for ever.
             return (kept + 1, wanted) if look.plan.strict else (kept, 0)
         at_s = look.now_s + delay_s
-        look.actions.append(SetScaleDownDeadline(pod_hash=replica_set.pod_hash, at_s=at_s))
-        look.wake_at(at_s)
+        look.set_deadline(replica_set, at_s)
         return kept + 1, wanted
     kept += 1
     if (limit is not None and kept > limit) or deadline_s <= look.now_s:

@@ -15,8 +15,8 @@ import math
 import pickle
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from dataclasses import asdict, dataclass, field, replace
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -30,13 +30,27 @@ from controller.core.operator import Word, ask
 from controller.core.runs import AnalysisRun
 from controller.core.snapshot import PodSeen
 from controller.core.status import PauseReason, RolloutStatus
+from controller.core.summaries import summaries
 from controller.manifests import values as v
 from controller.manifests.loading import Manifests, load
 
 HERE = Path(__file__).parent
-REACTION_S = 0.01  # from a change to the controller's next look
-CREATION_S = 0.03  # from a scaled set to its pods
-READY_S = 0.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tempo:
+    """How long things take in a world."""
+
+    reaction_s: float  # from a change to the controller's next look
+    creation_s: float  # from a scaled set to its pods
+    ready_s: float
+    operator_s: float  # from the state that a person waits for to what is then done
+    one_look_at_a_time: bool = False  # changes while a look is due ask for no second one
+
+
+CLUSTER = Tempo(reaction_s=0.01, creation_s=0.03, ready_s=0.5, operator_s=1.2)
+# Argo keeps whole seconds, so nothing is lost where everything takes whole seconds.
+WHOLE_SECONDS = Tempo(reaction_s=1.0, creation_s=7.0, ready_s=23.0, operator_s=3.0, one_look_at_a_time=True)
 
 
 def recordings() -> list[dict[str, Any]]:
@@ -61,6 +75,8 @@ def rollout_manifest(scenario: dict[str, Any], version: str) -> dict[str, Any]:
     if scenario["traffic_routing"]:
         canary |= {"canaryService": "canary", "stableService": "stable"}
         canary["trafficRouting"] = {"nginx": {"stableIngress": "ingress"}}
+        if "max_weight" in scenario:
+            canary["trafficRouting"]["maxTrafficWeight"] = scenario["max_weight"]
     metadata: dict[str, Any] = {"name": scenario["name"]}
     annotations = dict(scenario.get("annotations", {}))
     if scenario.get("parity") == "off":
@@ -144,6 +160,11 @@ def template_of(version: str) -> v.PodTemplate:
     return template
 
 
+@lru_cache
+def versions() -> dict[str, str]:
+    return {template_of(version).pod_hash: version for version in ("v1", "v2", "v3", "v4")}
+
+
 # ---- the world
 
 
@@ -159,6 +180,8 @@ class World:
     """Everything around the core. With `whole_seconds` the core is told the time as Argo would store it."""
 
     scenario: dict[str, Any]
+    tempo: Tempo = CLUSTER
+    closely: bool = False  # note conditions and the size of each set, too
     whole_seconds: bool = False
     fraction_s: float = 0.0  # where in a second the new version comes
     now_s: float = -60.0
@@ -184,6 +207,9 @@ class World:
             never = {"v2", "v3"}
         self.never = {template_of(version).pod_hash for version in never}
         self.waiting = list(self.scenario["operator"])
+        self.look_is_due = False
+        for time_s, version in self.scenario.get("kills", ()):
+            self.at(float(time_s), partial(self.kill, template_of(version).pod_hash))
         self.operator_busy = False
         self.look_at_s: float | None = self.now_s
         self.dirty = True
@@ -213,13 +239,20 @@ class World:
                 del pods[:-missing]
                 self.dirty = True
             for _ in range(missing):
-                ready_s = float("inf") if pod_hash in self.never else self.now_s + READY_S
+                ready_s = float("inf") if pod_hash in self.never else self.now_s + self.tempo.ready_s
                 pods.append(Pod(name=f"p{next(self.ids)}", created_s=self.now_s, ready_s=ready_s))
                 self.dirty = True
             if missing > 0 and pod_hash not in self.never:
-                self.at(self.now_s + READY_S, self.touch)
+                self.at(self.now_s + self.tempo.ready_s, self.touch)
                 if self.rollout.min_ready_s:
-                    self.at(self.now_s + READY_S + self.rollout.min_ready_s, self.touch)
+                    self.at(self.now_s + self.tempo.ready_s + self.rollout.min_ready_s, self.touch)
+
+    def kill(self, pod_hash: str) -> None:
+        """End the oldest pod of a revision; its set makes a new one."""
+        if self.pods.get(pod_hash):
+            del self.pods[pod_hash][0]
+            self.dirty = True
+            self.at(self.now_s + self.tempo.creation_s, self.settle_pods)
 
     @property
     def policy_s(self) -> float:
@@ -236,6 +269,7 @@ class World:
     # the driver
 
     def look(self) -> None:
+        self.look_is_due = False
         snapshot = self.ledger.snapshot(
             rollout=self.rollout,
             template_hash=self.rollout.template.pod_hash,
@@ -254,11 +288,11 @@ class World:
             known = set(self.ledger.runs)
             self.ledger.apply(action, self.policy_s)
             if type(action).__name__ == "ScaleReplicaSet":
-                self.at(self.now_s + CREATION_S, self.settle_pods)
+                self.at(self.now_s + self.tempo.creation_s, self.settle_pods)
             if type(action).__name__ == "RestartPod":
                 pods = self.pods[action.pod_hash]
                 pods[:] = [pod for pod in pods if pod.name != action.pod]
-                self.at(self.now_s + CREATION_S, self.settle_pods)
+                self.at(self.now_s + self.tempo.creation_s, self.settle_pods)
                 self.dirty = True
             for name in self.ledger.runs.keys() - known:
                 self.record_run(self.ledger.runs[name])
@@ -268,6 +302,8 @@ class World:
             self.look_at_s = self.now_s + 0.1
         if decision.changed:
             self.store(decision.status)
+        elif self.closely:
+            self.note()
 
     def store(self, status: RolloutStatus) -> None:
         self.status = status
@@ -275,21 +311,44 @@ class World:
         if not self.recording and self.status.current_hash == template_of("v2").pod_hash:
             self.recording = True
             self.start_s = self.now_s
-        if self.recording:
-            seen = {
-                "phase": status.phase.value,
-                "step": status.step_index,
-                "weight": status.weights.canary if status.weights else None,
-                "abort": status.abort,
-                "pause": [pause.reason.value for pause in status.pauses],
-                "message": status.message,
-                "updated": status.updated_replicas,
-                "replicas": status.replicas,
-                "stable_is_current": status.is_fully_promoted,
-            }
-            last = next((e["rollout"] for e in reversed(self.trace) if "rollout" in e), None)
-            if seen != last:
-                self.trace.append({"t": self.now_s - self.start_s, "rollout": seen})
+            for word in self.scenario["operator"]:
+                if word["when"].startswith("at-"):
+                    self.at(self.start_s + int(word["when"][3:]), self.operate)
+        self.note()
+
+    def note(self) -> None:
+        """Add what is seen of the rollout to the trace, if it differs from what was seen before."""
+        if not self.recording:
+            return
+        seen = self.seen() | (self.seen_closely() if self.closely else {})
+        last = next((e["rollout"] for e in reversed(self.trace) if "rollout" in e), None)
+        if seen != last:
+            self.trace.append({"t": self.now_s - self.start_s, "rollout": seen})
+
+    def seen(self) -> dict[str, Any]:
+        status = self.status
+        return {
+            "phase": status.phase.value,
+            "step": status.step_index,
+            "weight": status.weights.canary if status.weights else None,
+            "abort": status.abort,
+            "pause": [pause.reason.value for pause in status.pauses],
+            "message": status.message,
+            "updated": status.updated_replicas,
+            "replicas": status.replicas,
+            "stable_is_current": status.is_fully_promoted,
+        }
+
+    def seen_closely(self) -> dict[str, Any]:
+        status, sets = self.status, self.ledger.replica_sets.items()
+        conditions = [(c.kind.value, c.status.value, c.reason, c.message) for c in status.conditions]
+        return {
+            "conditions": sorted(f"{kind}={truth} {reason} {message}" for kind, truth, reason, message in conditions),
+            "sizes": {versions()[pod_hash]: [s.wanted, s.scale_down_at_s is not None] for pod_hash, s in sets},
+            "controller_pause": status.controller_pause,
+            "promote_full": status.promote_full,
+            "revision": str(status.revision),
+        }
 
     def analyse(self) -> None:
         for run in list(self.ledger.runs.values()):
@@ -352,7 +411,19 @@ class World:
             "message": run.status.message,
             "metrics": metrics,
         }
+        if self.closely:
+            seen |= self.run_closely(run)
         self.trace.append({"t": self.now_s - self.start_s, "analysis": seen})
+
+    def run_closely(self, run: AnalysisRun) -> dict[str, Any]:
+        summary, dry_summary = summaries(run)
+        return {
+            "of": versions()[run.pod_hash],
+            "messages": {result.name: result.message for result in run.status.results},
+            "kept": {result.name: len(result.measurements) for result in run.status.results},
+            "summary": asdict(summary),
+            "dry_summary": asdict(dry_summary),
+        }
 
     # operator
 
@@ -360,7 +431,7 @@ class World:
         if not self.recording or self.operator_busy or not self.waiting or not self.holds(self.waiting[0]["when"]):
             return
         self.operator_busy = True
-        self.at(self.now_s + 1.2, self.act)
+        self.at(self.now_s + self.tempo.operator_s, self.act)
 
     def holds(self, when: str) -> bool:
         status = self.status
@@ -380,6 +451,8 @@ class World:
             case "analysing":
                 return any(run.status.phase == "Running" for run in self.ledger.runs.values())
         kind, _, number = when.rpartition("-")
+        if kind == "at":
+            return self.now_s - self.start_s >= int(number)
         if kind == "paused-at":
             return status.phase == "Paused" and status.weights is not None and status.weights.canary == int(number)
         if kind == "measured":
@@ -435,7 +508,9 @@ class World:
             self.analyse()
             if self.dirty:
                 self.dirty = False
-                self.at(self.now_s + REACTION_S, self.look)
+                if not (self.look_is_due and self.tempo.one_look_at_a_time):
+                    self.look_is_due = True
+                    self.at(self.now_s + self.tempo.reaction_s, self.look)
             self.operate()
             times = [self.events[0][0]] if self.events else []
             if self.look_at_s is not None:
@@ -485,6 +560,20 @@ def play_freely(scenario: dict[str, Any], lasts_s: float, **how: Any) -> World:
     return world
 
 
+def play_closely(scenario: dict[str, Any]) -> World:
+    """Play a scenario in whole seconds, as those in `whole_seconds/` were recorded, and note all that is compared."""
+    world = World(scenario, tempo=WHOLE_SECONDS, closely=True, now_s=-200.0)
+    world.run_until(-1.0)
+    world.change(replace(world.rollout, template=template_of("v2")))
+    world.run_until(float(scenario["lasts"]))
+    return world
+
+
+@pytest.fixture(scope="session")
+def close_player() -> Callable[..., World]:
+    return play_closely
+
+
 @pytest.fixture(scope="session")
 def free_player() -> Callable[..., World]:
     return play_freely
@@ -492,9 +581,8 @@ def free_player() -> Callable[..., World]:
 
 @pytest.fixture(scope="session")
 def version_of() -> Callable[[str], str]:
-    """Return the version, v1 to v3, that a pod-template hash stands for."""
-    versions = {template_of(version).pod_hash: version for version in ("v1", "v2", "v3")}
-    return versions.__getitem__
+    """Return the version, v1 to v4, that a pod-template hash stands for."""
+    return versions().__getitem__
 
 
 @pytest.fixture(scope="session")
