@@ -126,13 +126,13 @@ def _deal_out(counts: Floats, cells: Words, means: Floats, runs: Words) -> None:
     groups = np.flatnonzero(totals)
     groups = groups[np.argsort(-totals[groups], kind="stable")]
     together = np.zeros((len(groups), len(runs)), dtype=np.int64)
-    # The first cell's word is that of the group; its own count comes from the dealing.
-    _fill(together, np.arange(len(groups)), cells[groups, 0], totals[groups], runs, _by_thresholds)  # type: ignore[arg-type]
+    own = mixed(cells[groups, 0])  # a word for the group, other than that of any of its cells
+    _fill(together, np.arange(len(groups)), own, totals[groups], runs, _by_thresholds)  # type: ignore[arg-type]
     of_group, of_run = np.nonzero(together)
     repeats = together[of_group, of_run]
     of_group, of_run = np.repeat(of_group, repeats), np.repeat(of_run, repeats)
     ordinal = np.arange(len(of_group)) - np.repeat(np.cumsum(repeats) - repeats, repeats)
-    words = mixed(cells[groups, 0][of_group] + runs[of_run] + (ordinal + 1).astype(np.uint64) * GOLDEN_WORD)
+    words = mixed(own[of_group] + runs[of_run] + (ordinal + 1).astype(np.uint64) * GOLDEN_WORD)
     below = np.cumsum(means[groups], axis=1) / totals[groups, None] + np.arange(len(groups))[:, None]
     place = np.searchsorted(below.reshape(-1), words.astype(np.float64) * 2.0**-64 + of_group, side="right")
     cell = np.minimum(place - of_group * means.shape[1], means.shape[1] - 1)

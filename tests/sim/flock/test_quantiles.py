@@ -52,6 +52,11 @@ def test_sparse_cells_that_are_drawn_together_are_poisson_each_and_independent()
     assert abs(np.corrcoef(counts[1], counts[3])[0, 1]) < 4 / math.sqrt(RUNS)
 
 
+def test_sparse_cells_know_nothing_of_the_others_of_their_group() -> None:
+    counts = poisson(cells(3), np.array([[1.8, 0.09, 40.0]]), words_of_runs(7, np.arange(RUNS)))[0]
+    assert np.abs(np.corrcoef(counts) - np.eye(3)).max() < 4 / math.sqrt(RUNS)
+
+
 @pytest.mark.parametrize(("total", "share"), [(1, 0.3), (7, 0.5), (40, 0.9), (60, 0.4), (900, 0.02), (5_000, 0.8)])
 def test_bridges_are_binomial(total: int, share: float) -> None:
     totals = np.full((1, RUNS), float(total))
