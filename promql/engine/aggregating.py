@@ -20,7 +20,7 @@ from promql.engine.values import Evaluation, Vector, all_true, anywhere, empty, 
 from promql.go_numbers import plain_text, short_text
 from promql.storage.blocks import Bools, Floats
 from promql.storage.label_sets import LabelSets
-from promql.storage.labels import METRIC_NAME, Labels, only, with_label, without
+from promql.storage.labels import NAME_LABELS, Labels, only, with_label, without
 from promql.syntax.tree import Aggregate, AggregateOp
 
 _INT64 = 2.0**63
@@ -30,7 +30,7 @@ Number = TypeVar("Number", np.float64, np.bool_)
 
 def group_labels(labels: Labels, node: Aggregate) -> Labels:
     if node.without:
-        return without(labels, {*node.grouping, METRIC_NAME})
+        return without(labels, {*node.grouping, *NAME_LABELS})
     return only(labels, node.grouping)
 
 
@@ -236,7 +236,7 @@ def _count_values(node: Aggregate, vector: Vector, label: str, evaluation: Evalu
             value = float(np.int64(pattern).view(np.float64))
             marked = with_label(labels, label, plain_text(value))
             if node.without:
-                key = without(marked, {*node.grouping, METRIC_NAME})
+                key = without(marked, {*node.grouping, *NAME_LABELS})
             else:
                 key = only(marked, {*node.grouping, label})
             counts[key] = counts.get(key, np.zeros((runs, steps))) + (present & (bits == pattern))

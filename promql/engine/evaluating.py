@@ -35,7 +35,7 @@ from promql.engine.windows import Windows
 from promql.storage.blocks import Floats, Times
 from promql.storage.edges import EdgeStore
 from promql.storage.label_sets import LabelSets, label_sets_of
-from promql.storage.labels import METRIC_NAME, Labels, labels_of, value_of
+from promql.storage.labels import METRIC_NAME, NAME_LABELS, Labels, labels_of, value_of
 from promql.syntax.tree import (
     Aggregate,
     Binary,
@@ -285,7 +285,7 @@ def _labels_of_absence(argument: Expr) -> Labels:
     found: dict[str, str] = {}
     met: set[str] = set()
     for matcher in matchers:
-        if matcher.name == METRIC_NAME:
+        if matcher.name in NAME_LABELS:
             continue
         if matcher.op is MatchOp.EQUAL and matcher.name not in met:
             found[matcher.name] = matcher.value

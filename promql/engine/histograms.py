@@ -20,6 +20,8 @@ from promql.storage.labels import Labels, unnamed, value_of, without
 from promql.syntax.tree import Expr
 
 _BUCKET = "le"
+_BUCKETS_MIN = 2
+"""One bucket more than the endless one, or nothing can be said."""
 _TOLERANCE = 1e-12
 _SMALLEST_NORMAL = 2.2250738585072014e-308
 _LARGEST = float(np.finfo(np.float64).max)
@@ -223,50 +225,68 @@ def _quantile(q: Floats, histogram: _Histogram, counts: Floats) -> Floats:
 def _sure_quantile(q: Floats, histogram: _Histogram, counts: Floats) -> Floats:
     """Return the same for quantiles of which none lies outside of 0 to 1."""
     shape = counts.shape[1:]
-    result = np.full(shape, np.nan)
-    if histogram.bounds[-1] == math.inf:
-        endless, observations = histogram.present[-1], counts[-1]
-        rank = q * observations
-        if is_complete(histogram.present) or histogram.present.all():
-            if len(counts) < 2:
-                return result
-            return np.where(observations != 0, _inside_complete(rank, histogram.bounds, counts), np.nan)
-        found: Bools = np.zeros(shape, dtype=np.bool_)
-        below, below_bound, number = np.zeros(shape), np.zeros(shape), np.zeros(shape)
-        for bound, count, there in zip(histogram.bounds[:-1], counts[:-1], histogram.present[:-1], strict=True):
-            hit = there & ~found & (count >= rank)
-            width = bound - below_bound
-            inside = below_bound + width * ((rank - below) / (count - below))
-            value = np.where((number == 0) & (bound <= 0), bound, inside)
-            result = np.where(hit, value, result)
-            found = found | hit
-            below, below_bound = np.where(there, count, below), np.where(there, bound, below_bound)
-            number = number + there
-        # Beyond the highest finite bound nothing is known but that bound.
-        result = np.where(~found, below_bound, result)
-        result = np.where(endless & (number >= 1) & (observations != 0), result, np.nan)
-    return result
+    if histogram.bounds[-1] != math.inf or len(counts) < _BUCKETS_MIN:
+        return np.full(shape, np.nan)
+    observations = counts[-1]
+    rank = (q * observations).reshape(-1)
+    bounds, flat = np.array(histogram.bounds)[:, None], counts.reshape(len(counts), -1)
+    if is_complete(histogram.present) or histogram.present.all():
+        inside = _inside(rank, bounds, flat, len(counts))
+        return np.where(observations != 0, inside.reshape(shape), np.nan)
+    # Each run and step has its own buckets; those that are there are moved together.
+    there = histogram.present.reshape(len(counts), -1)
+    order = np.argsort(~there, axis=0, kind="stable")
+    held, size = np.take_along_axis(flat, order, axis=0), np.count_nonzero(there, axis=0)
+    inside = _inside(rank, np.broadcast_to(bounds, flat.shape)[order, 0], held, size)
+    known = histogram.present[-1] & (observations != 0) & (size >= _BUCKETS_MIN).reshape(shape)
+    return np.where(known, inside.reshape(shape), np.nan)
 
 
-def _inside_complete(rank: Floats, bounds: list[float], counts: Floats) -> Floats:
-    """Interpolate where no bucket is missing; what `_sure_quantile` does bucket by bucket, in one go."""
-    shape = rank.shape
-    rank, counts = rank.reshape(-1), counts.reshape(len(counts), -1)
-    edges = np.array(bounds[:-1])
-    reached = counts[:-1] >= rank
-    bucket = reached.argmax(axis=0)
-    before = np.maximum(bucket - 1, 0)
-    everywhere = np.arange(len(rank))
-    end, first = edges[bucket], bucket == 0
-    start = np.where(first, 0.0, edges[before])
-    upto = counts[bucket, everywhere]
-    below = np.where(first, 0.0, counts[before, everywhere])
-    inside = start + (end - start) * ((rank - below) / (upto - below))
-    if edges[0] <= 0:
-        inside = np.where(first & (end <= 0), end, inside)
+def _inside(rank: Floats, bounds: Floats, counts: Floats, size: NDArray[np.int64] | int) -> Floats:
+    """Interpolate inside of the first bucket that reaches the rank; columns are runs and steps of histograms.
+
+    Args:
+        rank: (columns,).
+        bounds: (buckets, columns or 1) rising.
+        counts: (buckets, columns) rising, but for NaN.
+        size: how many buckets there are, in all columns or in each.
+    """
+    columns = np.arange(len(rank))
+    of_bounds = columns if bounds.shape[1] > 1 else 0
+    bucket = _first_reached(counts[:-1] >= rank, size - 1)
+    last = np.maximum(size - 2, 0)
+    beyond, bucket = bucket > last, np.minimum(bucket, last)
+    before, first = np.maximum(bucket - 1, 0), bucket == 0
+    end = bounds[bucket, of_bounds]
+    start = np.where(first, 0.0, bounds[before, of_bounds])
+    below = np.where(first, 0.0, counts[before, columns])
+    inside = start + (end - start) * ((rank - below) / (counts[bucket, columns] - below))
+    inside = np.where(first & (end <= 0), end, inside)
     # Beyond the highest finite bound nothing is known but that bound.
-    result: Floats = np.where(reached[bucket, everywhere], inside, edges[-1]).reshape(shape)
+    result: Floats = np.where(beyond, bounds[last, of_bounds], inside)
     return result
+
+
+def _first_reached(reached: Bools, size: NDArray[np.int64] | int) -> NDArray[np.int64]:
+    """Return the first of so many rows that is True in each column, `size` if none is.
+
+    Among buckets of which some are NaN, Prometheus' search halves its way to another one, and so does this.
+    """
+    rows, columns = len(reached), np.arange(reached.shape[1])
+    if isinstance(size, np.ndarray):
+        reached = reached & (np.arange(rows)[:, None] < size)
+    falls = reached[:-1] & ~reached[1:]
+    if isinstance(size, np.ndarray):
+        falls &= np.arange(1, rows)[:, None] < size
+    if not falls.any():
+        first = reached.argmax(axis=0)
+        return np.where(reached[first, columns], first, size)
+    low, high = np.zeros(len(columns), dtype=np.int64), np.broadcast_to(np.asarray(size), columns.shape).copy()
+    while (low < high).any():
+        middle = (low + high) // 2
+        is_left = reached[np.minimum(middle, rows - 1), columns]
+        low, high = np.where((low < high) & ~is_left, middle + 1, low), np.where((low < high) & is_left, middle, high)
+    return low
 
 
 def histogram_fraction(lower: Floats, upper: Floats, vector: Vector, node: Expr, evaluation: Evaluation) -> Vector:

@@ -165,6 +165,101 @@ def test_every_construct_and_its_corners_have_the_answers_of_prometheus(oracle, 
         assert _differences({"series": series_of(chance)}, evaluations, oracle) == []
 
 
+def _odd_series() -> list[Json]:
+    """Return series that are hard to read right: histograms with holes, counters that reset, names of every kind."""
+    buckets: dict[str, tuple[tuple[str, ...], Any]] = {
+        "noinf": (("0.1", "1", "10"), lambda i, k: (k + 1) * i * 2),
+        "onlyinf": (("+Inf",), lambda i, k: i),
+        "two": (("1", "+Inf"), lambda i, k: (k + 1) * i),
+        "neg": (("-5", "-1", "0", "2", "+Inf"), lambda i, k: (k + 1) * i * 2),
+        "zero": (("0", "1", "+Inf"), lambda i, k: (k + 1) * i),
+        "dup": (("1", "1.0", "2", "+Inf"), lambda i, k: (k + 1) * i),
+        "allneg": (("-3", "-2", "-1", "+Inf"), lambda i, k: (k + 1) * i),
+        "big": (("1e300", "1e308", "+Inf"), lambda i, k: (k + 1) * i * 2),
+        "falls": (("0.1", "0.5", "1", "+Inf"), lambda i, k: (5, 3, 8, 7)[k] * i),
+        "nearly": (("0.1", "0.5", "1", "+Inf"), lambda i, k: (5, 5 - 1e-13, 5 + 1e-14, 5)[k] * (i + 1)),
+        "nans": (("0.1", "0.5", "1", "+Inf"), lambda i, k: "NaN" if (i + k) % 7 == 0 else (k + 1) * i),
+        "infs": (("0.1", "0.5", "1", "+Inf"), lambda i, k: "+Inf" if k > 1 and i % 5 == 0 else (k + 1) * i),
+        "zeros": (("0.1", "0.5", "1", "+Inf"), lambda i, k: 0),
+        "stale": (("0.1", "0.5", "1", "+Inf"), lambda i, k: "stale" if i > 30 + k else (k + 1) * i),
+        "mixed": (("1", "x", "+Inf"), lambda i, k: (k + 1) * i),
+        "badle": (("abc",), lambda i, k: i),
+        "nole": (("",), lambda i, k: i),
+    }
+    series = [
+        _line({"__name__": "h_bucket", "h": name, "le": bound}, lambda i, k=k, value=value: value(i, k))
+        for name, (bounds, value) in buckets.items()
+        for k, bound in enumerate(bounds)
+    ]
+    for k, bound in enumerate(("0.1", "0.5", "1", "+Inf")):  # each bucket is sampled at times of its own
+        labels = {"__name__": "h_bucket", "h": "shifted", "le": bound}
+        series.append(_line(labels, lambda i, k=k: (k + 1) * i, start=k * 3.137))
+    series.append(_line({"__name__": "h_count", "h": "noinf"}, lambda i: i * 6))
+    series.append(_line({"__name__": "h_sum", "h": "noinf"}, lambda i: i * 6.5))
+    counters: dict[str, Any] = {
+        "resets": lambda i: i % 7,
+        "down": lambda i: 100 - i,
+        "flat": lambda i: 5,
+        "big": lambda i: 1e300 * i,
+        "huge": lambda i: 9.007199254740993e15 + i,
+        "nan": lambda i: "NaN" if i % 4 == 2 else i,
+        "inf": lambda i: "+Inf" if i > 50 else i,
+        "neg": lambda i: -i,
+        "stale": lambda i: "stale" if i % 6 == 5 else i,
+        "stalefirst": lambda i: "stale" if i < 2 else i,
+        "tiny": lambda i: 1e-320 * i,
+    }
+    gauges: dict[str, Any] = {
+        "mix": lambda i: (1e100, 1, -1e100, 2)[i % 4],
+        "tenths": lambda i: 0.1,
+        "negzero": lambda i: -0.0 if i % 2 else 0.0,
+        "infs": lambda i: ("+Inf", "-Inf", 1, "NaN")[i % 4],
+        "alternating": lambda i: (-1) ** i,
+        "max": lambda i: 1.7e308,
+    }
+    series += [_line({"__name__": "c_total", "k": name}, value) for name, value in counters.items()]
+    series += [_line({"__name__": "g", "k": name}, value) for name, value in gauges.items()]
+    series.append(_line({"__name__": "c_total", "k": "ms"}, lambda i: i, count=600, step=0.1))
+    series.append(_line({"__name__": "c_total", "k": "onems"}, lambda i: i * i, count=500, step=0.001, start=300))
+    series.append(_line({"__name__": "c_total", "k": "slow"}, lambda i: i * 100, count=5, step=240))
+    series.append({"labels": {"__name__": "c_total", "k": "once"}, "samples": [[T0 + 100, 7]]})
+    series.append({"labels": {"__name__": "c_total", "k": "twice"}, "samples": [[T0 + 100, 7], [T0 + 399, 9]]})
+    gap = [_line({"__name__": "c_total", "k": "gap"}, lambda i: i, count=10, start=at) for at in (0, 600)]
+    series.append({"labels": gap[0]["labels"], "samples": gap[0]["samples"] + gap[1]["samples"]})
+    names = [
+        {"__name__": "metric.name", "label.name": "a b", "é": "ü", "_": "x", "__private": "y"},
+        {"__name__": "metric:rule", "A": "1", "a": "2"},
+        {"k": "nameless"},
+        {"__name__": "typed_total", "__type__": "counter", "__unit__": "seconds", "k": "a"},
+        {"__name__": "quoted", "v": 'a"b\\c\nd\te{}'},
+        {"__name__": "日本", "k": "a"},
+        {"__name__": "info_target", "job": "j", "instance": "i", "version": "1"},
+    ]
+    series += [_line(labels, lambda i: i) for labels in names]
+    for place, pod in enumerate("abc"):
+        for zone in ("x", "y", ""):
+            labels = {"__name__": "m", "p": pod, "q": zone}
+            series.append(_line(labels, lambda i, place=place, zone=zone: place + len(zone) * 10 + i % 3))
+    return series
+
+
+def _line(labels: Json, value: Any, *, count: int = 60, step: float = 15, start: float = 0) -> Json:
+    """Return a series that is sampled in steps; a label without a value is no label."""
+    samples = [[round(T0 + start + i * step, 3), value(i)] for i in range(count)]
+    return {"labels": {name: text for name, text in labels.items() if text}, "samples": samples}
+
+
+def test_odd_series_have_the_answers_of_prometheus(oracle):
+    queries = (Path(__file__).parent / "odd_series.promql").read_text().splitlines()
+    chance = random.Random(3)
+    evaluations = []
+    for query in queries:
+        at = T0 + chance.choice((chance.randint(0, 1_000), 300.25, 600))
+        evaluations.append({"query": query, "time": at})
+        evaluations.append({"query": query, "start": at, "end": at + 120, "step": 30})
+    assert _differences({"series": _odd_series()}, evaluations, oracle) == []
+
+
 def test_a_thousand_random_queries_have_the_answers_of_prometheus(oracle, series_of, query_of):
     found = _searched(1, WORLDS, oracle, series_of, query_of)
     print(f"{WORLDS * QUERIES_PER_WORLD - len(found)} of {WORLDS * QUERIES_PER_WORLD} random queries agree (seed 1)")
