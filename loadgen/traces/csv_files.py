@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from loadgen.traces.batches import BATCH_REQUESTS, Reader
 from loadgen.traces.requests import KEEP, BadLine, Keep, Recorded, TraceError
-from loadgen.traces.sources import LINE_MAX_BYTES, Stream, line_blocks
+from loadgen.traces.sources import Stream, line_blocks
 from loadgen.traces.stamps import any_s
 from loadgen.traces.tallies import Tally
 from loadgen.traces.targets import bytes_of, method_of, seconds_of, split_target, status_of
@@ -31,7 +31,7 @@ _NAMES = {
     "response_bytes": ("response_bytes", "bytes", "bytes_sent", "size"),
 }
 COLUMNS = tuple(_NAMES)
-_CELL_MAX_CHARS = 8 << 20
+_CELL_MAX_CHARS = 8 << 20  # more than a line may have
 
 
 def csv_reader(keep: Keep = KEEP, columns: Mapping[str, str] | None = None) -> Reader:
@@ -51,6 +51,7 @@ def csv_reader(keep: Keep = KEEP, columns: Mapping[str, str] | None = None) -> R
         if header is None:
             return
         at = _positions([cell.strip().lstrip("\ufeff") for cell in header], chosen, keep, name)
+        parse = _parser(at, len(header), keep)
         batch: list[Recorded] = []
         while True:
             try:
@@ -65,7 +66,7 @@ def csv_reader(keep: Keep = KEEP, columns: Mapping[str, str] | None = None) -> R
                 continue
             tally.lines += 1
             try:
-                batch.append(_request(row, at, len(header), keep))
+                batch.append(parse(row))
             except BadLine as bad:
                 tally.refuse(name, rows.line_num, str(bad), ",".join(row))
             if len(batch) >= BATCH_REQUESTS:
@@ -85,7 +86,7 @@ def _lines(stream: Stream, name: str, tally: Tally) -> Iterator[str]:
                 tally.refuse(name, number + offset, str(line), "")
                 yield "\n"  # so that the numbers of later lines stay right
             else:
-                yield line.replace("\0", "\ufffd") + "\n"
+                yield (line.replace("\0", "\ufffd") if "\0" in line else line) + "\n"
 
 
 def _positions(header: list[str], chosen: Mapping[str, str], keep: Keep, name: str) -> dict[str, tuple[int, float]]:
@@ -109,29 +110,50 @@ def _positions(header: list[str], chosen: Mapping[str, str], keep: Keep, name: s
     return found
 
 
-def _request(row: list[str], at: Mapping[str, tuple[int, float]], width: int, keep: Keep) -> Recorded:
-    if len(row) != width:
-        raise BadLine(f"the row has {len(row)} cells where the header has {width}")
+def _parser(at: Mapping[str, tuple[int, float]], width: int, keep: Keep) -> Callable[[list[str]], Recorded]:
+    """Return what makes a request of a row, by the columns that the header has."""
+    position = {name: place for name, (place, _) in at.items()}
+    time_at, path_at = position["time"], position["path"]
+    method_at, query_at, status_at = (position.get(name) for name in ("method", "query", "status"))
+    duration_at, response_at = position.get("duration"), position.get("response_bytes")
+    unit_s = at["duration"][1] if "duration" in at else 1.0
+    rest = any(name in position for name in ("headers", "body", "body_bytes", "segment"))
+
+    def parse(row: list[str]) -> Recorded:
+        if len(row) != width:
+            raise BadLine(f"the row has {len(row)} cells where the header has {width}")
+        path, query = split_target(row[path_at].strip())
+        if query_at is not None and not query and row[query_at]:
+            query = split_target("/?" + row[query_at].strip().removeprefix("?"))[1]
+        found = Recorded(
+            any_s(row[time_at].strip()),
+            "GET" if method_at is None or not row[method_at] else method_of(row[method_at].strip()),
+            path,
+            query,
+            (),
+            None,
+            None,
+            None if status_at is None else status_of(row[status_at].strip()),
+            None if duration_at is None else seconds_of(row[duration_at].strip(), unit_s=unit_s),
+            None if response_at is None else bytes_of(row[response_at].strip()),
+        )
+        return _with_rest(found, row, position, keep) if rest else found
+
+    return parse
+
+
+def _with_rest(found: Recorded, row: list[str], position: Mapping[str, int], keep: Keep) -> Recorded:
+    """Return the request with what few files have: headers, a body or its size, a segment."""
 
     def cell(name: str) -> str:
-        return row[at[name][0]].strip() if name in at else ""
+        return row[position[name]] if name in position else ""
 
-    path, query = split_target(cell("path"))
-    if not query and cell("query"):
-        query = split_target("/?" + cell("query").removeprefix("?"))[1]
-    body, size = keep.body(row[at["body"][0]].encode("utf-8", "replace") if cell("body") else None)
-    return Recorded(
-        time_s=any_s(cell("time")),
-        method=method_of(cell("method") or "GET"),
-        path=path,
-        query=query,
-        headers=keep.of(_headers(cell("headers"))) if "headers" in at else (),
+    body, size = keep.body(cell("body").encode("utf-8", "replace") if cell("body") else None)
+    return found._replace(
+        headers=keep.of(_headers(cell("headers"))),
         body=body,
-        body_bytes=bytes_of(cell("body_bytes")) if size is None else size,
-        status=status_of(cell("status")),
-        duration_s=seconds_of(cell("duration"), unit_s=at["duration"][1]) if "duration" in at else None,
-        response_bytes=bytes_of(cell("response_bytes")),
-        segment=cell("segment") or None,
+        body_bytes=bytes_of(cell("body_bytes").strip()) if size is None else size,
+        segment=cell("segment").strip() or None,
     )
 
 
@@ -145,6 +167,3 @@ def _headers(text: str) -> list[tuple[str, str]]:
     if not isinstance(found, dict):
         raise BadLine("the headers are no JSON object")
     return [(str(name), str(value)) for name, value in found.items()]
-
-
-assert LINE_MAX_BYTES <= _CELL_MAX_CHARS

@@ -93,7 +93,9 @@ def envoy_json(keep: Keep = KEEP) -> Parser:
             status=status_of(_text(fields, "status")),
             duration_s=seconds_of(_text(fields, "duration"), unit_s=1e-3),
             response_bytes=bytes_of(_text(fields, "sent")),
-            segment=keep.segment_of({str(name).lower(): _plain(value) for name, value in fields.items()}),
+            segment=keep.segment_of({str(name).lower(): _plain(value) for name, value in fields.items()})
+            if keep.segment
+            else None,
         )
 
     return parse

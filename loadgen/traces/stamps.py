@@ -73,8 +73,12 @@ def unix_s(text: str) -> float:
 
 def any_s(text: str) -> float:
     """Return the instant of a stamp of whichever form: Unix seconds, milliseconds or nanoseconds, RFC 3339, common."""
-    if text[:1].isdigit() and (text.isdigit() or text.replace(".", "", 1).isdigit()):
-        return checked_s(in_seconds(float(text)))
+    try:
+        stamp = float(text)
+    except ValueError:
+        pass
+    else:
+        return checked_s(stamp if stamp < 1e11 else in_seconds(stamp))
     if "/" in text[:4]:
         return common_s(text)
     return iso_s(text)

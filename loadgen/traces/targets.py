@@ -7,17 +7,22 @@ path of printable ASCII. What cannot (TLS on a plain port, CONNECT, `OPTIONS *`)
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 from urllib.parse import quote
 
 from loadgen.traces.requests import BadLine
 
+# Nearly every line of every log: one match, and nothing to encode. A path of two slashes is not among them.
+_USUAL = re.compile(
+    r"([A-Z]{3,10}) (/(?!/)[!$-.0-;=@-\[\]_a-z~/]*)(?:\?([!$-;=?@-\[\]_a-z~/]*))?(?: HTTP/[0-9.]{1,4})?"
+)
 _LINE = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}) (\S+)(?: HTTP/[0-9.]{1,4})?")
 _LOOSE = re.compile(r"([A-Z]{1,32}) (.+?)(?: HTTP/[0-9.]{1,4})?")  # a target with raw spaces, which nginx logs as sent
 _PLAIN = re.compile(r"/[!#-;=?-\[\]_a-z~]*")
 _ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,20}://[^/?#]*")
 _ESCAPE = re.compile(r"\\(?:x([0-9A-Fa-f]{2})|u([0-9A-Fa-f]{4})|(.))")
 _ONE_LETTER = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "v": "\v", "f": "\f"}
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}")
 _URL_SAFE = "!#$%&'()*+,-./:;=?@[]_~"  # with letters and digits, what _PLAIN lets stand; "%" is encoded already
 
 
@@ -41,13 +46,15 @@ def _letter(found: re.Match[str]) -> str:
     return _ONE_LETTER.get(letter, letter)
 
 
-@lru_cache(maxsize=65_536)
 def split_request_line(line: str) -> tuple[str, str, str]:
     """Return method, path and query of a request line as it stands in a log.
 
     Raises:
         BadLine: it is no request that could be sent again.
     """
+    usual = _USUAL.fullmatch(line)
+    if usual is not None:
+        return usual[1], usual[2], usual[3] or ""
     if "\\" in line:
         line = unescaped(line)
     found = _LINE.fullmatch(line) or _LOOSE.fullmatch(line)
@@ -81,13 +88,19 @@ def split_target(target: str) -> tuple[str, str]:
 
 def method_of(text: str) -> str:
     """Return a method as it is; raise BadLine for what is none."""
-    if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}", text):
+    if text not in _METHODS and not _TOKEN.fullmatch(text):
         raise BadLine(f"the method is {text[:40]!r}" if text else "there is no method")
     return text
 
 
+_STATUSES = {str(status): status for status in range(100, 600)}
+
+
 def status_of(text: str) -> int | None:
     """Return a status; None for `-`, and for the 0 of an answer that never began."""
+    usual = _STATUSES.get(text)
+    if usual is not None:
+        return usual
     if text in ("-", "", "0", "000"):
         return None
     if len(text) != 3 or not text.isascii() or not text.isdigit() or text[0] == "0":
