@@ -15,6 +15,7 @@ from controller.core.status import PauseReason, Phase, RolloutStatus
 from controller.manifests.values import (
     Amount,
     AnalysisTemplate,
+    BackgroundAnalysis,
     CanaryStrategy,
     Extensions,
     FrozenMap,
@@ -22,6 +23,7 @@ from controller.manifests.values import (
     NginxRouting,
     Parity,
     Pause,
+    PingPong,
     PodMetadata,
     PodTemplate,
     PrometheusProvider,
@@ -320,3 +322,139 @@ def test_without_a_router_the_ratio_of_pods_is_the_ratio_of_traffic(surge, unava
             sizes[action.pod_hash] = action.replicas
             assert 5 - unavailable <= sum(sizes.values()) <= 5 + surge
     assert sizes == {V1.pod_hash: 3, V2.pod_hash: 2}
+
+
+def test_a_promotion_waits_until_the_router_confirms_all_traffic():
+    stage = Stage(rollout_of(Step(set_weight=50)))
+    stage.acknowledged = 0
+    stage.rest()
+    stage.change(template=V2)
+    for acknowledged, weight in ((0, 50), (50, 100), (50, 100)):
+        stage.acknowledged = acknowledged
+        for _ in range(10):
+            stage.look()
+        assert (stage.ledger.weight.canary, stage.status.stable_hash) == (weight, V1.pod_hash)
+    stage.acknowledged = 100
+    stage.look()
+    assert stage.status.stable_hash == V2.pod_hash
+
+
+def test_ping_pong_services_swap_their_roles_and_stables_is_never_moved():
+    pair = PingPong(ping_service="ping", pong_service="pong")
+    strategy = CanaryStrategy(
+        steps=(Step(set_weight=20), WAIT),
+        ping_pong=pair,
+        traffic_routing=TrafficRouting(plugins=FrozenMap({"p": "{}"})),
+    )
+    stage = Stage(Rollout(name="shop", replicas=6, template=V1, strategy=strategy))
+    moved = [(a.service, a.pod_hash) for a in stage.rest() if isinstance(a, SelectService)]
+    assert (moved, stage.status.stable_ping_pong) == ([("ping", V1.pod_hash)], "ping")
+    stage.change(template=V2)
+    moved = [(a.service, a.pod_hash) for a in stage.rest() if isinstance(a, SelectService)]
+    assert (moved, stage.status.stable_ping_pong) == ([("pong", V2.pod_hash)], "ping")
+    stage.say(Word.ABORT)
+    assert not any(isinstance(action, SelectService) for action in stage.rest())
+    stage.say(Word.PROMOTE_FULL)
+    assert not any(isinstance(action, SelectService) for action in stage.rest())
+    assert (stage.status.stable_hash, stage.status.stable_ping_pong) == (V2.pod_hash, "pong")
+    stage.change(template=V1)
+    moved = [(a.service, a.pod_hash) for a in stage.rest() if isinstance(a, SelectService)]
+    assert moved == [("ping", V1.pod_hash)]
+
+
+@pytest.mark.parametrize(("parity", "stays_full"), [(None, True), (Parity.OFF, False)])
+def test_a_deadline_aborts_a_full_promotion_and_only_in_argo_is_the_promotion_kept(parity, stays_full):
+    # In Argo the next change of pods lifts the abort again, the canary grows, and at the next deadline it is aborted
+    # once more, and so on for ever.
+    stage = in_canary(Step(set_weight=20), WAIT, parity=parity)
+    stage.change(progress_deadline_abort=True)
+    stage.broken.add(V2.pod_hash)
+    stage.say(Word.PROMOTE_FULL)
+    stage.rest()
+    stage.now_s += 601.0
+    stage.look()
+    assert (stage.status.abort, stage.status.promote_full) == (True, stays_full)
+    assert stage.status.message.startswith("ProgressDeadlineExceeded: ReplicaSet")
+
+
+@pytest.mark.parametrize(("parity", "aborted"), [(None, False), (Parity.OFF, True)])
+def test_in_argo_nobody_can_abort_a_full_promotion(parity, aborted):
+    stage = in_canary(Step(set_weight=20), WAIT, parity=parity)
+    stage.broken.add(V2.pod_hash)
+    stage.say(Word.PROMOTE_FULL)
+    stage.rest()
+    stage.say(Word.ABORT)
+    stage.rest()
+    assert stage.status.abort is aborted
+
+
+@pytest.mark.parametrize(("parity", "reasons"), [(None, 2), (Parity.OFF, 1)])
+def test_two_inconclusive_analyses_met_at_once_are_two_pauses_in_argo(parity, reasons):
+    background = BackgroundAnalysis(analysis=GATE.analysis)
+    stage = in_canary(Step(set_weight=10), GATE, parity=parity, analysis=background)
+    for name in (stage.status.step_run.name, stage.status.background_run.name):
+        run = stage.ledger.runs[name]
+        stage.ledger.update_run(name, replace(run.status, phase=AnalysisPhase.INCONCLUSIVE))
+    stage.look()
+    assert [pause.reason for pause in stage.status.pauses] == [PauseReason.INCONCLUSIVE_ANALYSIS] * reasons
+
+
+def test_a_revision_whose_making_was_forgotten_is_found_and_its_deadline_runs():
+    stage = Stage(rollout_of(Step(set_weight=10)))
+    stage.broken.add(V1.pod_hash)
+    stage.look()
+    stage.status = RolloutStatus()  # the decision's actions were carried out, and its status was lost
+    stage.look()
+    (condition,) = stage.status.conditions
+    assert (condition.reason, condition.message) == (
+        "FoundNewReplicaSet",
+        f'Found new replica set "shop-{V1.pod_hash}"',
+    )
+
+
+def test_an_invalid_spec_is_told_until_it_was_looked_at_whole():
+    # Argo follows a new size before it takes the fault back, so one status more tells of it.
+    stage = in_canary(Step(set_weight=10), WAIT)
+    valid = stage.rollout.strategy
+    stage.change(strategy=replace(valid, canary_service="stable"))
+    stage.rest()
+    assert stage.status.message.startswith('InvalidSpec: The Rollout "shop" is invalid: spec.strategy.stableService')
+    stage.change(strategy=valid, replicas=8)
+    stage.look()
+    assert (stage.ledger.replica_sets[V1.pod_hash].wanted, stage.status.phase) == (8, Phase.DEGRADED)
+    stage.rest()
+    assert stage.status.phase is Phase.PAUSED
+
+
+def test_a_run_of_other_rules_is_not_taken_for_the_one_that_is_to_begin():
+    stage = in_canary(Step(set_weight=10), GATE)
+    lost = replace(stage.status, step_run=None)
+    dry = replace(GATE.analysis, dry_run=("errors",))
+    stage.change(strategy=replace(stage.rollout.strategy, steps=(Step(set_weight=10), Step(analysis=dry))))
+    stage.status = replace(lost, step_hash="")
+    begun = [action.run for action in stage.rest() if isinstance(action, StartAnalysis)]
+    assert [(run.name.rpartition("-")[2], set(run.dry_run)) for run in begun] == [("1.1", {"errors"})]
+
+
+def test_unready_pods_of_older_sets_go_up_to_the_first_set_that_is_still_shrinking():
+    # Three sets of two older revisions cannot be counted on: the oldest has one pod that is not ready, the next more
+    # available pods than it is to have. The first loses its unready pod, and nothing else happens.
+    stage = in_canary(Step(set_weight=50), WAIT)
+    for pod_hash, wanted in (("a", 2), ("b", 1)):
+        like = stage.ledger.replica_sets[V1.pod_hash]
+        older = replace(like, pod_hash=pod_hash, wanted=wanted, created_s=-2.0 if pod_hash == "a" else -1.0)
+        stage.ledger.replica_sets[pod_hash] = older
+    counts = {"a": PodCounts(created=2, ready=1, available=1), "b": PodCounts(created=2, ready=2, available=2)}
+    for role in (V1, V2):
+        wanted = stage.ledger.replica_sets[role.pod_hash].wanted
+        counts[role.pod_hash] = PodCounts(created=wanted, ready=wanted, available=wanted)
+    snapshot = stage.ledger.snapshot(
+        rollout=stage.rollout,
+        template_hash=V2.pod_hash,
+        generation=stage.generation,
+        status=stage.status,
+        pods=counts,
+        templates=(SLO,),
+    )
+    scaled = [(a.pod_hash, a.replicas) for a in decide(snapshot, 0.0).actions if isinstance(a, ScaleReplicaSet)]
+    assert scaled == [("a", 1)]
