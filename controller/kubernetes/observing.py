@@ -91,7 +91,7 @@ class Observer:
         metadata = item["metadata"]
         annotations = json.dumps(metadata.get("annotations") or {}, sort_keys=True)
         key = ("Rollout", metadata["uid"], str(metadata.get("generation")), annotations)
-        found: Rollout | Unreadable = self._kept(key, lambda: _read_rollout(item))
+        found: Rollout | Unreadable = self._kept(key, lambda: read_rollout(item))
         return found
 
     def status(self, item: Json) -> RolloutStatus:
@@ -214,7 +214,8 @@ def _pod_seen(pod: Json) -> PodSeen:
     )
 
 
-def _read_rollout(item: Json) -> Rollout | Unreadable:
+def read_rollout(item: Json) -> Rollout | Unreadable:
+    """Return the typed spec of a rollout as the API server has it, or why there is none."""
     try:
         loaded = read_object(item, f"Rollout {item['metadata']['namespace']}/{item['metadata']['name']}")
     except ManifestError as error:

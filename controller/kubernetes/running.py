@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +17,7 @@ from controller.kubernetes import labels
 from controller.kubernetes.acting import ActingError, Actor
 from controller.kubernetes.analyses import AnalysisReconciler, Ask
 from controller.kubernetes.api import ApiError, ConflictError, Connection, NotFoundError, Resource
-from controller.kubernetes.api.leases import Lease, LostLeaseError
+from controller.kubernetes.api.leases import Lease
 from controller.kubernetes.api.watching import Changed, Key, key_of
 from controller.kubernetes.clock import Clock
 from controller.kubernetes.cluster import Cluster
@@ -25,6 +26,7 @@ from controller.kubernetes.observing import Observed, Observer
 from controller.kubernetes.replica_sets import controller_of
 from controller.kubernetes.rollouts import RolloutReconciler
 from controller.kubernetes.routing import router_of
+from controller.kubernetes.telling import Teller
 from controller.kubernetes.work_queue import WorkQueue
 from controller.traffic.routers import Router
 
@@ -56,10 +58,20 @@ class Controller:
     Args:
         ask: asks one metric.
         lease: who leads, where several run; None: this one alone does.
+        teller: counts and writes down what happens; one of its own unless given.
     """
 
-    def __init__(self, connection: Connection, settings: Settings, *, ask: Ask, lease: Lease | None = None) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        settings: Settings,
+        *,
+        ask: Ask,
+        lease: Lease | None = None,
+        teller: Teller | None = None,
+    ) -> None:
         self.settings, self.lease = settings, lease
+        self.teller = teller or Teller()
         self.clock = Clock()
         self.rollout_queue: WorkQueue[Key] = WorkQueue()
         self.analysis_queue: WorkQueue[Key] = WorkQueue()
@@ -78,8 +90,9 @@ class Controller:
             ),
             events=self.events,
             now_s=self.clock.now_s,
+            watcher=self.teller,
         )
-        self.analyses = AnalysisReconciler(cluster=self.cluster, ask=ask, now_s=self.clock.now_s)
+        self.analyses = AnalysisReconciler(cluster=self.cluster, ask=ask, now_s=self.clock.now_s, watcher=self.teller)
         self._threads: list[threading.Thread] = []
         self._stopping = threading.Event()
         if lease is not None:
@@ -98,8 +111,8 @@ class Controller:
             if not copy.wait_synced(SYNC_WITHIN_S) and not self._stopping.is_set():
                 raise copy.problem or ApiError(f"{copy.resource.text} could not be listed in {SYNC_WITHIN_S:g} s")
         for number in range(self.settings.workers):
-            self._spawn(f"rollouts-{number}", self.rollout_queue, self.rollouts.reconcile)
-            self._spawn(f"analyses-{number}", self.analysis_queue, self.analyses.reconcile)
+            self._spawn("rollout", number, self.rollout_queue, self.rollouts.reconcile)
+            self._spawn("analysis", number, self.analysis_queue, self.analyses.reconcile)
 
     def stop(self) -> None:
         """End every thread, and give the lease back. Safe to repeat."""
@@ -139,6 +152,7 @@ class Controller:
         if after is None:
             self.rollouts.forget(item["metadata"]["uid"])
             self.rollout_queue.forget(key_of(item))
+            self.teller.gone(key_of(item))
         else:
             self.rollout_queue.add(key_of(item))
 
@@ -172,28 +186,34 @@ class Controller:
 
     # ---- workers
 
-    def _spawn(self, name: str, queue: WorkQueue[Key], turn: Callable[[Key], float | None]) -> None:
-        thread = threading.Thread(target=self._work, args=(queue, turn), name=name, daemon=True)
+    def _spawn(self, kind: str, number: int, queue: WorkQueue[Key], turn: Callable[[Key], float | None]) -> None:
+        thread = threading.Thread(target=self._work, args=(kind, queue, turn), name=f"{kind}-{number}", daemon=True)
         thread.start()
         self._threads.append(thread)
 
-    def _work(self, queue: WorkQueue[Key], turn: Callable[[Key], float | None]) -> None:
+    def _work(self, kind: str, queue: WorkQueue[Key], turn: Callable[[Key], float | None]) -> None:
         if self.lease is not None:
             while not self.lease.wait_leading(0.5):
                 if self._stopping.is_set():
                     return
+        took_s, failures = self.teller.reconcile_s.labels(kind), self.teller.failures.labels(kind)
         while (key := queue.take()) is not None:
+            began_s = time.monotonic()
             try:
                 again_s = turn(key)
             except (ConflictError, NotFoundError) as error:
                 # Somebody was faster. The copy will show what they did, and usually has by now.
                 log.info("a turn is repeated", extra={"object": str(key), "why": str(error)})
                 queue.failed(key)
-            except (ApiError, ActingError, LostLeaseError) as error:
+            except (ApiError, ActingError) as error:
+                failures.inc()
                 wait_s = queue.failed(key)
                 log.warning("a turn failed", extra={"object": str(key), "why": str(error), "again_s": wait_s})
             except Exception:
+                failures.inc()
                 wait_s = queue.failed(key)
                 log.exception("a turn met a bug", extra={"object": str(key), "again_s": wait_s})
             else:
                 queue.done(key, again_s=again_s)
+            took_s.observe(time.monotonic() - began_s)
+            self.teller.waiting.labels(kind).set(len(queue))

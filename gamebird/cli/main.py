@@ -30,6 +30,7 @@ COMMANDS = {
         "gamebird.cli.gameday:app",
         "rehearse a release: a real proxy, real load, an injected fault, a scorecard",
     ),
+    "controller": Command("gamebird.cli.controller:app", "run canaries on a cluster, from Argo Rollouts' manifests"),
     "trace": Command(
         "gamebird.cli.trace:app", "recorded traffic: access logs as one canonical file, drawn, sampled, anonymised"
     ),
