@@ -53,6 +53,20 @@ def words_of_cells(keys: Sequence[int], cells: int) -> Words:
     return mixed(np.array(keys, dtype=np.uint64)[:, None] + words)
 
 
+def words_of_spans(part: int, spans: Sequence[Sequence[int]], cells: int) -> Words:
+    """Return (spans, cells) one word for each cell of each span.
+
+    Args:
+        part: the key of the part of the model that draws.
+        spans: (spans, n) what tells them apart: a key and instants.
+    """
+    keys = np.full(len(spans), part, dtype=np.uint64)
+    for column in np.array(spans, dtype=np.uint64).T:
+        keys = mixed((keys ^ column) + GOLDEN_WORD)
+    words = np.arange(1, cells + 1, dtype=np.uint64) * GOLDEN_WORD
+    return mixed(keys[:, None] + words)
+
+
 def mixed(words: Words) -> Words:
     """Return words that say nothing of the words they are made of."""
     words = (words ^ (words >> _BY_30)) * _FIRST_WORD

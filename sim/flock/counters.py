@@ -20,8 +20,10 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.flock.bits import Words, key_of, words_of_cells
+from sim.flock.bits import Words, key_of, words_of_spans
 from sim.flock.quantiles import Floats, binomial, poisson
+
+_FORWARDS, _BRIDGE = key_of("requests"), key_of("bridge")
 
 
 class Unit(Protocol):
@@ -174,8 +176,7 @@ class Counters:
                 spans.append((unit, before, time))
                 before = time
         means = expectations.means(spans)
-        keys = [key_of("requests", unit.key, begin, end) for unit, begin, end in spans]
-        cells = words_of_cells(keys, expectations.atoms)
+        cells = words_of_spans(_FORWARDS, [(unit.key, begin, end) for unit, begin, end in spans], expectations.atoms)
         drawn = poisson(cells, means, self.words)
         for (unit, begin, end), more in zip(spans, drawn, strict=True):
             if begin > unit.born_ms:
@@ -190,8 +191,7 @@ class Counters:
             places = [(unit, *self._around(unit, times[turn])) for unit, times in between if turn < len(times)]
             parts = expectations.means([(unit, begin, time) for unit, begin, time, _ in places])
             rests = expectations.means([(unit, time, end) for unit, _, time, end in places])
-            keys = [key_of("bridge", unit.key, *instants) for unit, *instants in places]
-            cells = words_of_cells(keys, expectations.atoms)
+            cells = words_of_spans(_BRIDGE, [(unit.key, *around) for unit, *around in places], expectations.atoms)
             whole = parts + rests
             shares = np.divide(parts, whole, out=np.zeros_like(parts), where=whole > 0)
             for row, (unit, begin, time, end) in enumerate(places):

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache, lru_cache
+from itertools import pairwise
 from math import lgamma
 from statistics import NormalDist
 from typing import Any
@@ -23,6 +24,7 @@ Floats = NDArray[np.float64]
 
 EXACT_BELOW = 10.0
 SPARSE_BELOW = 0.1
+_SIZES = (SPARSE_BELOW, 2.0, EXACT_BELOW)  # cells of like means have tables of like length
 _BINS = 4096
 _TOP_12, _NEXT_40 = np.uint64(52), np.uint64(2**52 - 2**12)
 _LAST_INNER = np.uint64(_BINS - 2)
@@ -96,9 +98,10 @@ def poisson(cells: Words, means: Floats, runs: Words) -> Floats:
     rows = np.flatnonzero(mean >= EXACT_BELOW)
     if len(rows):
         _fill(flat, rows, of_cell, mean, runs, _by_expansion)
-    rows = np.flatnonzero((mean >= SPARSE_BELOW) & (mean < EXACT_BELOW))
-    if len(rows):
-        _fill(flat, rows[np.argsort(-mean[rows], kind="stable")], of_cell, mean, runs, _by_thresholds)
+    for least, below in pairwise(_SIZES):
+        rows = np.flatnonzero((mean >= least) & (mean < below))
+        if len(rows):
+            _fill(flat, rows[np.argsort(-mean[rows], kind="stable")], of_cell, mean, runs, _by_thresholds)
     sparse = np.where(means < SPARSE_BELOW, means, 0.0)
     if sparse.any():
         _deal_out(counts, cells, sparse, runs)

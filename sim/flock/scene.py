@@ -33,14 +33,12 @@ class Counted:
 
     Attributes:
         lives: positions of the lives whose requests it counts.
-        ends_s: no request comes after that; inf while it may.
     """
 
     key: int
     born_ms: int
     is_release: bool
     lives: tuple[int, ...]
-    ends_s: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -74,35 +72,42 @@ class Cast:
         self.until_s = stage.deployment.bound_s + 2 * stage.scenario.scrapes.interval_s
         self.scraping = Scraping(stage.scenario, seed, cohort)
         self.by_side = plan.has_proxy and not any(_counts(p.spec) and not p.is_proxy for p in plan.patterns)
-        self._schedules: dict[object, Schedule] = {}
-        self._units: dict[tuple[PodLife, int], Counted] = {}
+        self._scraped: dict[object, Scraped | None] = {}
+        self._units: dict[tuple[int, int], tuple[PodLife, Counted]] = {}
 
-    def schedule(self, name: str, lives: tuple[PodLife, ...], platform: Platform) -> Schedule:
-        """Return when a target is scraped, given all that is known of its lives."""
-        instants = platform.instants
-        key = (name, lives, tuple(instants.items()))
-        found = self._schedules.get(key)
-        if found is None:
-            if lives:
-                found = self.scraping.of_pod(lives, self.until_s, instants)
-            else:
-                found = self.scraping.of_proxy(name, self.until_s, instants)
-            self._schedules[key] = found
-        return found
+    def pod(self, lives: tuple[PodLife, ...], units: tuple[Counted, ...], platform: Platform) -> Scraped | None:
+        """Return the target of a pod, given all that is known of its lives; None if no query reads it."""
+        # Forks share lives until they change, so identity tells them apart; `units` keeps each alive.
+        key = (tuple(map(id, units)), tuple(platform.instants.items()))
+        if key not in self._scraped:
+            first = lives[0]
+            target = self.plan.target(first, 0)
+            self._scraped[key] = None
+            if target.series or target.up is not None:
+                schedule = self.scraping.of_pod(lives, self.until_s, platform.instants)
+                self._scraped[key] = Scraped(
+                    name=first.name,
+                    target=target,
+                    schedule=schedule,
+                    units=units,
+                    lives=lives,
+                    is_release=first.is_release,
+                )
+        return self._scraped[key]
 
     def unit(self, life: PodLife, place: int) -> Counted:
-        """Return the unit of one life."""
-        found = self._units.get((life, place))
+        """Return the unit of one life; the same object each time."""
+        found = self._units.get((id(life), place))
         if found is None:
             named = zlib.crc32(life.name.encode())
-            found = self._units[life, place] = Counted(
+            unit = Counted(
                 key=key_of("pod", self.seed, self.cohort, named, life.incarnation),
                 born_ms=floor(life.listens_s * 1000),
                 is_release=life.is_release,
                 lives=(place,),
-                ends_s=life.ended_s,
             )
-        return found
+            found = self._units[id(life), place] = life, unit
+        return found[1]
 
 
 @dataclass(slots=True, eq=False)
@@ -143,7 +148,6 @@ class Scene:
                 born_ms=0,
                 is_release=is_release,
                 lives=tuple(place for place, life in enumerate(self.lives) if life.is_release == is_release),
-                ends_s=float("inf"),
             )
             for is_release in (False, True)
         )
@@ -155,21 +159,11 @@ class Scene:
             if life.listens_s <= self.now_s:
                 places.setdefault(life.name, []).append(place)
         found = []
-        for name, mine in places.items():
-            lives = tuple(self.lives[place] for place in mine)
-            target = cast.plan.target(lives[0], 0)
-            if not target.series and target.up is None:
-                continue
-            found.append(
-                Scraped(
-                    name=name,
-                    target=target,
-                    schedule=cast.schedule(name, lives, self.platform),
-                    units=tuple(own[place] for place in mine),
-                    lives=lives,
-                    is_release=lives[0].is_release,
-                )
-            )
+        for mine in places.values():
+            lives, units = tuple([self.lives[place] for place in mine]), tuple([own[place] for place in mine])
+            scraped = cast.pod(lives, units, self.platform)
+            if scraped is not None:
+                found.append(scraped)
         return found
 
     def _proxies(self) -> list[Scraped]:
@@ -177,23 +171,21 @@ class Scene:
         if not cast.plan.has_proxy:
             return []
         target = cast.plan.proxy()
-        schedule = cast.schedule(target.name, (), self.platform)
+        schedule = cast.scraping.of_proxy(target.name, cast.until_s, self.platform.instants)
         return [
             Scraped(name=target.name, target=target, schedule=schedule, units=self.units, lives=(), is_release=None)
         ]
 
     def means(self, spans: Sequence[tuple[Unit, int, int]]) -> Floats:
         """Return (spans, atoms) expected requests of each unit from one instant (ms) to another."""
-        lives, begins, ends, rows = [], [], [], []
+        rows, parts = [], []
         for row, (unit, begin, end) in enumerate(spans):
-            assert isinstance(unit, Counted)
-            for life in unit.lives:
-                lives.append(life)
-                begins.append(begin)
-                ends.append(end)
+            for life in unit.lives:  # type: ignore[attr-defined]  # every unit here is a `Counted`
                 rows.append(row)
-        found = self._spans.means(np.array(lives, dtype=np.intp), np.array(begins) / 1000, np.array(ends) / 1000)
-        if len(lives) == len(spans):
+                parts.append((life, begin, end))
+        lives, begins, ends = np.array(parts, dtype=np.int64).reshape(-1, 3).T
+        found = self._spans.means(lives, begins / 1000, ends / 1000)
+        if len(parts) == len(spans):
             return found
         total = np.zeros((len(spans), self.atoms))
         np.add.at(total, rows, found)

@@ -148,7 +148,7 @@ def _own(sample: Sample) -> Unit:
 
 def _steps_last(values: Floats) -> Floats:
     """Return (series, runs, steps) of (steps, series, runs); where there is one step only its place changes."""
-    return np.moveaxis(values, 0, -1)
+    return values.transpose(1, 2, 0)
 
 
 _NO_EDGES = Edges(

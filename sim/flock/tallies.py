@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.flock.bits import key_of, words_of_cells
+from sim.flock.bits import key_of, words_of_cells, words_of_spans
 from sim.flock.counters import Counters
 from sim.flock.quantiles import Floats, poisson
 from sim.flock.scene import Scene
@@ -37,7 +37,7 @@ def tally(scene: Scene, counters: Counters, rows: NDArray[np.intp], *, deploy_s:
     spans = [(unit, counters.newest_ms(unit), max(counters.newest_ms(unit), end_ms)) for unit in scene.units]
     means = scene.means(spans)
     parts = np.stack([means[:, ~bad].sum(axis=1), means[:, bad].sum(axis=1)], axis=1)
-    cells = words_of_cells([key_of("rest", unit.key, begin, end) for unit, begin, end in spans], 2)
+    cells = words_of_spans(key_of("rest"), [(unit.key, begin, end) for unit, begin, end in spans], 2)
     rest = poisson(cells, parts, words)
     for (unit, newest_ms, _), more in zip(spans, rest, strict=True):
         so_far = counters.at(unit, newest_ms)
