@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from experiments.testbeds.local.prometheus import PrometheusServer
+from experiments.testbeds.local.remote_write import RemoteWriter
+from experiments.testbeds.local.samples import Sample
 from loadgen.traffic import Constant, Trace
 from promql.http import create_app
 from promql.serve import QueryServer
@@ -26,43 +30,65 @@ def rate_rps(at_s: float) -> float:
 
 
 @pytest.fixture(scope="module")
-def store() -> MemoryStore:
+def samples() -> list[Sample]:
     """Two hours of three pods, a scrape every 15 s, counters drawn from the truth; the first pod restarts once."""
-    found = MemoryStore()
+    found: list[Sample] = []
     chance = np.random.default_rng(5)
     answers = MEDIAN_S * np.exp(SIGMA * chance.standard_normal(2_000_000))
     answers += np.where(chance.random(len(answers)) < TAIL, TAIL_S, 0.0)
     bucket_of = np.searchsorted(BOUNDS, answers, side="left")
     shares = np.bincount(bucket_of, minlength=len(BOUNDS) + 1) / len(answers)
     les = [*(f"{bound:g}" for bound in BOUNDS), "+Inf"]
-    for pod in range(PODS):
-        fixed = {"job": "orders-api", "pod": f"orders-{pod}"}
-        served: dict[tuple[str, str, str], int] = {}
-        buckets = np.zeros(len(les), dtype=np.int64)
-        for scrape in range(HOURS * 3_600 // SCRAPE_S + 1):
-            at_s = scrape * SCRAPE_S
+    served: list[dict[tuple[str, str, str], int]] = [{} for _ in range(PODS)]
+    buckets = np.zeros((PODS, len(les)), dtype=np.int64)
+    for scrape in range(HOURS * 3_600 // SCRAPE_S + 1):
+        at_s = scrape * SCRAPE_S
+        for pod in range(PODS):
+            fixed = {"job": "orders-api", "pod": f"orders-{pod}"}
             if pod == 0 and scrape == 200:
-                served, buckets = {}, np.zeros(len(les), dtype=np.int64)
+                served[pod], buckets[pod] = {}, 0
             for method, route, share in ROUTES:
                 n = chance.poisson(rate_rps(at_s) / PODS * SCRAPE_S * share) if scrape else 0
                 bad = chance.binomial(n, ERRORS)
                 for status, count in (("200", n - bad), ("503", bad)):
                     key = (method, route, status)
-                    served[key] = served.get(key, 0) + count
-                buckets += chance.multinomial(n, shares)
-            for (method, route, status), total in served.items():
-                labels = {"__name__": "http_requests_total", "method": method, "route": route, "status": status}
-                found.append({**labels, **fixed}, NOW_S - HOURS * 3_600 + at_s, float(total))
-            for le, total in zip(les, np.cumsum(buckets), strict=True):
-                labels = {"__name__": "http_request_duration_seconds_bucket", "le": le}
-                found.append({**labels, **fixed}, NOW_S - HOURS * 3_600 + at_s, float(total))
+                    served[pod][key] = served[pod].get(key, 0) + count
+                buckets[pod] += chance.multinomial(n, shares)
+            counters = [
+                ({"__name__": "http_requests_total", "method": method, "route": route, "status": status}, total)
+                for (method, route, status), total in served[pod].items()
+            ]
+            counters += [
+                ({"__name__": "http_request_duration_seconds_bucket", "le": le}, total)
+                for le, total in zip(les, np.cumsum(buckets[pod]).tolist(), strict=True)
+            ]
+            t_s = NOW_S - HOURS * 3_600 + at_s
+            found += [Sample(labels={**labels, **fixed}, t_s=t_s, value=float(total)) for labels, total in counters]
     return found
 
 
 @pytest.fixture(scope="module")
-def url(store: MemoryStore) -> Iterator[str]:
+def url(samples: list[Sample]) -> Iterator[str]:
+    """Our own server of Prometheus' API, with the samples."""
+    store = MemoryStore()
+    for sample in samples:
+        store.append(sample.labels, sample.t_s, sample.value)
     with QueryServer(create_app(store, now_s=lambda: NOW_S)) as server:
         yield server.address
+
+
+@pytest.fixture(scope="module")
+def real_url(samples: list[Sample], prometheus_binary: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real Prometheus with the same samples."""
+    server = PrometheusServer(prometheus_binary, tmp_path_factory.mktemp("prometheus"))
+    try:
+        writer = RemoteWriter(server.address)
+        for at in range(0, len(samples), 5_000):
+            writer.write(samples[at : at + 5_000])
+        writer.close()
+        yield server.address
+    finally:
+        server.stop()
 
 
 def question(url: str, **more: object) -> Question:
@@ -90,6 +116,17 @@ def test_every_parameter_comes_back_from_a_prometheus(url: str) -> None:
     weights = {route.name: route.weight for route in found.traffic.routes}
     assert list(weights) == ["GET /orders/1", "POST /checkout"]
     assert weights["POST /checkout"] / sum(weights.values()) == pytest.approx(0.25, abs=0.005)
+
+
+@pytest.mark.e2e
+@pytest.mark.needs_prometheus
+def test_a_real_prometheus_tells_the_same(url: str, real_url: str) -> None:
+    ours, theirs = (fit(observe_prometheus(question(each))) for each in (url, real_url))
+    assert theirs.stable == ours.stable
+    assert theirs.traffic == ours.traffic
+    assert theirs.service == ours.service
+    assert theirs.scrapes == ours.scrapes
+    assert theirs.failures == ours.failures
 
 
 def test_a_rate_that_moves_is_taken_as_recorded(url: str) -> None:
