@@ -63,11 +63,11 @@ class Atoms:
         # (1 + cv²)/2 with cv² = E[S²]/E[S]² - 1
         return Queues(service.concurrency, service.queue_max, square / mean**2 / 2)
 
-    def with_waiting(self, pod: Pod, flows: Flows, place: int, starts_s: Floats, met: Conditions) -> Conditions:
+    def with_waiting(self, pod: Pod, flows: Flows, place: int, edges_s: Floats, met: Conditions) -> Conditions:
         """Return the conditions with what waiting in the pod does.
 
         Args:
-            starts_s: (pieces + 1,) where what the pod meets changes, from its first request on; `met` is of these.
+            edges_s: (pieces + 1,) of the pieces that `met` is of, from the pod's first request on.
         """
         if self._queues is None:
             return met
@@ -75,10 +75,10 @@ class Atoms:
         latency = self.side.release.latency
         faulty_s = mean_s(latency, is_faulty=True) + met.leaked_s
         service_s = met.slowness * (fault * faulty_s + (1 - fault) * mean_s(latency, is_faulty=False))
-        middle_s = (starts_s[:-1] + starts_s[1:]) / 2
+        middle_s = (edges_s[:-1] + edges_s[1:]) / 2
         rps = flows.rps_at(place, middle_s) * (1 - met.intercepted)
         key = (pod.name, pod.created_s)
-        found = self._queues.followed(key, starts_s, rps, service_s)
+        found = self._queues.followed(key, edges_s, rps, service_s)
         return replace(met, rejected=found.rejected, waits=found.waits, wait_s=found.wait_s, wait_cv2=found.wait_cv2)
 
     def shares(self, conditions: Conditions) -> Floats:

@@ -115,7 +115,7 @@ class Side:
         )
 
     def edges_s(self, pod: Pod, from_s: float, to_s: float) -> Floats:
-        """Return the instants within a span at which something jumps or must be looked at anew."""
+        """Return the instants at which something jumps, and those of a span at which what grows is looked at anew."""
         found: list[float] = []
         for happening in self.incidents:
             found += [happening.from_s, happening.until_s]
@@ -127,11 +127,8 @@ class Side:
         if self.warm_up_s and pod.ready_s < to_s and pod.ready_s + self.warm_up_s > from_s:
             edges.append(pod.ready_s + np.linspace(0.0, self.warm_up_s, WARM_UP_PIECES + 1))
         if self.leaks and to_s > from_s:
-            # On a grid of the pod's age, so that the same instants are cut whoever asks for which span.
-            first, last = np.ceil((from_s - pod.created_s) / GRID_S), np.floor((to_s - pod.created_s) / GRID_S)
-            edges.append(pod.created_s + np.arange(first, last + 1) * GRID_S)
-        joined = np.concatenate(edges)
-        return np.asarray(joined[(joined > from_s) & (joined < to_s)])
+            edges.append(grid_s(pod.created_s, from_s, to_s))
+        return np.concatenate(edges)
 
     def conditions(self, pod: Pod, t_s: Floats, rps: Floats) -> Conditions:
         """Return what the pod's requests meet at each instant.
@@ -192,6 +189,12 @@ class Side:
         if self.release.above_rps is not None:
             fault = fault * above_load(rps, self.release.above_rps)
         return np.asarray(fault)
+
+
+def grid_s(origin_s: float, from_s: float, to_s: float) -> Floats:
+    """Return the instants that are whole pieces away from an origin, from the last before a span to the first after."""
+    first, last = np.floor((from_s - origin_s) / GRID_S), np.ceil((to_s - origin_s) / GRID_S)
+    return np.asarray(origin_s + np.arange(first, last + 1) * GRID_S)
 
 
 def _inside(happening: Happening, t_s: Floats) -> Floats:

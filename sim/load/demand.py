@@ -15,7 +15,11 @@ _HORIZON_S = 14_400.0
 
 
 class Demand:
-    """All traffic of a scenario over time. What lies beyond the horizon is worked out when it is asked for."""
+    """All traffic of a scenario over time. What lies beyond the horizon is worked out when it is asked for.
+
+    Attributes:
+        is_flat: whether the rate only ever jumps, as far as was looked.
+    """
 
     def __init__(self, traffic: Traffic, changes: Sequence[Change] = (), *, horizon_s: float = _HORIZON_S) -> None:
         self._traffic = traffic
@@ -29,6 +33,7 @@ class Demand:
         self._by_edge = self._curve.requests_by_edge()
         self._slopes = (self._curve.last_rps - self._curve.first_rps) / np.diff(self._edges_s)
         self._is_flat = bool(np.all(self._curve.last_rps == self._curve.first_rps)) and len(self._slopes) == 1
+        self.is_flat = not self._slopes.any()
 
     @property
     def edges_s(self) -> Floats:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.load.atoms import Atoms
-from sim.load.conditions import GRID_S
+from sim.load.conditions import Conditions, grid_s
 from sim.load.demand import Demand
 from sim.load.flows import Flows
 from sim.load.happenings import happenings_of
@@ -142,42 +142,49 @@ class Spans:
         return np.asarray(found)
 
     def _varying(self, place: int, from_s: Floats, to_s: Floats) -> Floats:
-        """Cut time where something changes, and add the pieces up again."""
-        pod, flows, side = self._pods[place], self._flows, self._model.side(self._pods[place])
+        """Cut time where something changes, and add the pieces up again.
+
+        What requests meet is worked out for the pieces between cuts that hang on the pod and the scenario alone, so
+        the same instant has the same chances whoever asks for which span.
+        """
+        flows, side = self._flows, self._model.side(self._pods[place])
         first_s, last_s = float(from_s.min()), float(to_s.max())
-        began_s = flows.begins_s(place) if side.side.has_queue else first_s
-        cuts_s = self._cuts_s(place, min(began_s, first_s), last_s)
-        edges_s = np.unique(np.concatenate([from_s, to_s, cuts_s[(cuts_s > first_s) & (cuts_s < last_s)]]))
+        cuts_s = self._cuts_s(place, first_s, last_s)
+        inner_s = cuts_s[(cuts_s > first_s) & (cuts_s < last_s)]
+        edges_s = np.unique(np.concatenate([from_s, to_s, inner_s]))
         middle_s = (edges_s[:-1] + edges_s[1:]) / 2
-        if side.side.has_queue and last_s > began_s:
-            shares = self._with_queue(place, middle_s, np.unique(np.concatenate([[began_s, last_s], cuts_s])))
-        else:
-            shares = side.shares(side.side.conditions(pod, middle_s, flows.rps_at(place, middle_s)))
-        pieces = np.diff(flows.until(place, edges_s))[:, None] * shares
+        met, piece = self._met(place, middle_s, cuts_s)
+        pieces = np.diff(flows.until(place, edges_s))[:, None] * side.shares(met)[piece]
         totals = np.concatenate([np.zeros((1, pieces.shape[1])), np.cumsum(pieces, axis=0)])
         found = totals[np.searchsorted(edges_s, to_s)] - totals[np.searchsorted(edges_s, from_s)]
         return np.asarray(np.maximum(found, 0.0))  # what nothing falls into must not be a little less than nothing
 
-    def _with_queue(self, place: int, at_s: Floats, cuts_s: Floats) -> Floats:
-        """Return (instants, atoms) chances in a pod whose queue is followed from its first request on.
-
-        What the pod meets is worked out on cuts of its own, so that no answer hangs on who asks for which span.
-        """
+    def _met(self, place: int, at_s: Floats, cuts_s: Floats) -> tuple[Conditions, NDArray[np.intp]]:
+        """Return what requests meet in the pieces that instants fall into, and the piece of each instant."""
         pod, flows, side = self._pods[place], self._flows, self._model.side(self._pods[place])
-        starts_s = cuts_s[cuts_s >= flows.begins_s(place)]
-        middle_s = (starts_s[:-1] + starts_s[1:]) / 2
+        if side.side.has_queue:
+            # A queue is what came before, so every piece is followed from the pod's first request on.
+            began_s = flows.begins_s(place)
+            cuts_s = np.concatenate([[began_s], cuts_s[cuts_s > began_s]])
+        outer_s = np.concatenate([cuts_s[:1] - 1.0, cuts_s, cuts_s[-1:] + 1.0])
+        middle_s = (outer_s[:-1] + outer_s[1:]) / 2
+        pieces, back = np.unique(np.searchsorted(cuts_s, at_s, side="right"), return_inverse=True)
+        if not side.side.has_queue:
+            middle_s = middle_s[pieces]
+            return side.side.conditions(pod, middle_s, flows.rps_at(place, middle_s)), back.ravel()
         met = side.side.conditions(pod, middle_s, flows.rps_at(place, middle_s))
-        met = side.with_waiting(pod, flows, place, starts_s, met)
-        pieces = np.clip(np.searchsorted(starts_s, at_s, side="right") - 1, 0, len(middle_s) - 1)
-        wanted, back = np.unique(pieces, return_inverse=True)
-        return side.shares(met.of_pieces(wanted))[back]
+        met = side.with_waiting(pod, flows, place, outer_s, met)
+        return met.of_pieces(pieces), back.ravel()
 
     def _cuts_s(self, place: int, first_s: float, last_s: float) -> Floats:
-        """Return where what a pod's requests meet changes."""
+        """Return where what a pod's requests meet changes: within a span, and on both sides of it where it grows."""
         pod, flows, side = self._pods[place], self._flows, self._model.side(self._pods[place])
-        cuts = [side.side.edges_s(pod, first_s, last_s)]
+        begins_s = flows.begins_s(place) if side.side.has_queue else first_s
+        cuts = [side.side.edges_s(pod, min(begins_s, first_s), last_s), np.array([begins_s])]
         if side.side.hangs_on_rate:
-            cuts += [flows.starts_s, self._model.demand.edges_s]
-        if side.side.has_queue:
-            cuts.append(np.arange(np.ceil(first_s / GRID_S), np.floor(last_s / GRID_S) + 1) * GRID_S)
-        return np.concatenate(cuts)
+            cuts += [flows.starts_s, self._model.demand.edges_s[1:-1]]
+            if side.side.has_queue or not self._model.demand.is_flat:
+                cuts.append(grid_s(0.0, min(begins_s, first_s), last_s))
+        joined = np.unique(np.concatenate(cuts))
+        # A queue is followed through every piece, so none is made that lies ahead of all that is asked.
+        return joined[: np.searchsorted(joined, last_s) + 1] if side.side.has_queue else joined
