@@ -1,4 +1,4 @@
-"""What is wrong with a spec, in the words of Argo Rollouts: its main branch of August 2026 answered the same specs so."""
+"""What is wrong with a spec, in the words of Argo Rollouts (main branch, August 2026)."""
 
 from __future__ import annotations
 
