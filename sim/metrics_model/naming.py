@@ -47,7 +47,7 @@ def naming_of(rollout: Rollout, *, stable_hash: str, release_hash: str) -> Namin
     """Return the names of one rollout whose two revisions have these hashes."""
     labels = {} if rollout.template is None else dict(rollout.template.labels)
     routing = rollout.strategy.traffic_routing
-    nginx = getattr(routing, "nginx", None)
+    nginx = None if routing is None else routing.nginx
     return Naming(
         rollout=rollout.name,
         namespace=rollout.namespace or "default",
@@ -56,5 +56,5 @@ def naming_of(rollout: Rollout, *, stable_hash: str, release_hash: str) -> Namin
         release_hash=release_hash,
         canary_service=rollout.strategy.canary_service,
         stable_service=rollout.strategy.stable_service,
-        ingress=getattr(nginx, "stable_ingress", "") or "",
+        ingress="" if nginx is None else nginx.stable_ingresses[0],
     )

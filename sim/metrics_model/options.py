@@ -263,13 +263,32 @@ def _names(label: str, asked: LabelsAsked, context: Context, metric: str) -> tup
         for option in _passing(label, one, plain, pairs, context, metric):
             chosen.setdefault(option)
     if chosen:
-        return tuple(chosen)
+        return _told_apart(label, tuple(chosen), context, metric)
     # Nobody asks for a certain value: revisions are apart where the name says that it tells them apart.
     if label in HASH_LABELS or _REVISION.match(label):
         return _sided(pairs[0])
     if label == "service" and metric.startswith(("nginx_", "traefik_")) and naming.canary_service:
         return _sided(pairs[0])
     return (Option(value=plain),)
+
+
+def _told_apart(label: str, chosen: tuple[Option, ...], context: Context, metric: str) -> tuple[Option, ...]:
+    """Return the options with one release: where queries ask for several values that nothing explains, the greatest.
+
+    Versions grow, so `version="v2"` beside `version="v1"` is the release, whichever is asked for first.
+    """
+    released = [option for option in chosen if option.side == "release"]
+    if len(released) < 2 or not _REVISION.match(label):
+        return chosen
+    newest = max(released, key=lambda option: _natural(option.value))
+    context.note(f"{metric}: of the values of {label}, {newest.value!r} is taken to be the release under test")
+    stable = [Option(value=one.value, side="stable") for one in released if one is not newest]
+    return (*(option for option in chosen if option not in released and option.value != "stable"), newest, *stable)
+
+
+def _natural(text: str) -> tuple[tuple[int, str], ...]:
+    """Return a key by which v10 comes after v9."""
+    return tuple((int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", text) if part)
 
 
 def _sided(pair: tuple[str, str]) -> tuple[Option, ...]:

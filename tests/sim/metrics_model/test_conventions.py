@@ -185,6 +185,13 @@ def test_a_histogram_in_milliseconds_has_the_bounds_of_its_own_unit(planned: Mak
     assert 0.25 in found.plan.space.edges_s
 
 
+def test_of_two_versions_the_greater_is_the_release(planned: Make) -> None:
+    queries = ('x_requests_total{version="v10"}', 'x_requests_total{version="v9"}')
+    found = planned(f"sum(rate({queries[0]}[5m])) / sum(rate({queries[1]}[5m]))")
+    assert {value for (value,) in found.labels("release", "version")} == {"v10"}
+    assert {value for (value,) in found.labels("stable", "version")} == {"v9"}
+
+
 def test_what_is_taken_to_be_so_is_noted(planned: Make) -> None:
     notes = planned('sum(rate(http_requests_total{version="v2",tenant="acme"}[5m]))').plan.notes
     assert notes == (
