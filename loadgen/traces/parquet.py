@@ -11,6 +11,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from loadgen.traces.ordering import times_of
 from loadgen.traces.requests import TraceError, schema
 
@@ -77,7 +79,10 @@ def tables_of_parquet(path: str | Path) -> Iterator[pa.Table]:
         with pq.ParquetFile(path) as file:
             _check(file, path)
             for batch in file.iter_batches(batch_size=ROW_GROUP):
-                yield pa.Table.from_batches([batch]).select(schema().names).cast(schema())
+                table = pa.Table.from_batches([batch]).select(schema().names).cast(schema())
+                if not np.isfinite(times_of(table)).all():
+                    raise TraceError(f"{path}: holds a time_s that is no number; it needs Unix seconds")
+                yield table
     except OSError as error:
         raise TraceError(f"{path}: cannot be read: {error.strerror or error}") from error
     except pa.ArrowException as error:

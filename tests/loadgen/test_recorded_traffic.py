@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from controller.manifests.documents import ManifestError
+from experiments.gameday_files import load_game_day
 from loadgen.openloop.plan import Plan
 from loadgen.traffic import Trace, Traffic, TrafficError, read_traffic, schedule
 from sim.scenarios import Scenario
@@ -132,3 +134,22 @@ def test_traffic_in_python_names_the_file_from_where_it_runs(folder: Path, monke
     assert [route.name for route in traffic.routes] == ["GET /orders/0?page=1", "POST /checkout"]
     with pytest.raises(ValidationError):
         Trace(file="nowhere.csv")
+
+
+def test_a_game_day_takes_the_recording_that_lies_beside_it(folder: Path, root: Path) -> None:
+    example = root / "examples" / "orders-api"
+    text = (example / "gamedays" / "errors-5pct.yaml").read_text(encoding="utf-8").replace("../", f"{example}/")
+    drill = folder / "drill.yaml"
+    drill.write_text(
+        text.replace("traffic: {rps: 20}", "traffic: {rps: 20, shape: {kind: trace, file: log.csv, bin_s: 60}}"),
+        encoding="utf-8",
+    )
+    traffic = load_game_day(drill).setup.traffic
+    # the recording's 2 and 6 requests/s about a mean of 4, scaled to 20
+    assert [traffic.rate_at(at_s) for at_s in (0, 300)] == [10, 30]
+    assert [route.name for route in traffic.routes] == ["GET /orders/0?page=1", "POST /checkout"]
+    drill.write_text(
+        text.replace("traffic: {rps: 20}", "traffic: {shape: {kind: trace, file: gone.csv}}"), encoding="utf-8"
+    )
+    with pytest.raises(ManifestError, match=r"drill\.yaml:\d+:\d+: .*traffic\.shape.*gone\.csv: cannot be read"):
+        load_game_day(drill)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from loadgen.traces import Reading, Trace, TraceError, requests_of
+from loadgen.traces import Reading, Recorded, Trace, TraceError, requests_of, table_of, write_parquet
 from loadgen.traces.formats import FORMATS
 from loadgen.traces.sources import LINE_MAX_BYTES
 from loadgen.traces.targets import split_request_line
@@ -93,6 +93,12 @@ def test_an_empty_file_is_an_empty_trace(tmp_path: Path) -> None:
     trace = Trace([tmp_path / "a.log"])
     assert list(trace) == []
     assert trace.tally.requests == 0
+
+
+def test_a_trace_with_a_time_that_is_no_number_is_refused(tmp_path: Path) -> None:
+    write_parquet([table_of([Recorded(float("nan"), "GET", "/", "")])], tmp_path / "a.parquet")
+    with pytest.raises(TraceError, match=r"a\.parquet: holds a time_s that is no number"):
+        list(Trace([tmp_path / "a.parquet"]))
 
 
 def test_parquet_that_is_no_trace_says_which_column_it_lacks(tmp_path: Path) -> None:
