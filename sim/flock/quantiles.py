@@ -159,13 +159,15 @@ def _by_expansion(words: Words, means: Floats) -> Floats:
     return np.maximum(result, 0.0, out=result)
 
 
-def _by_thresholds(words: Words, means: Floats) -> NDArray[np.uint8]:
+def _by_thresholds(words: Words, means: Floats) -> NDArray[Any]:
     """Return the Poisson quantile: how many values of the distribution function the word's upper half exceeds.
 
     Exact to 2^-32, half of what is compared being twice as quick. Means fall from cell to cell.
     """
     limits = _thresholds(means)
     halves = (words >> np.uint64(32)).astype(np.uint32)
+    if words.size * limits.shape[1] <= _COMPARED_AT_ONCE:
+        return np.count_nonzero(halves[:, :, None] >= limits[:, None, :], axis=2)
     counts = np.zeros(words.shape, dtype=np.uint8)
     above = np.empty(words.shape, dtype=np.bool_)
     for limit, reaches in zip(limits.T, np.count_nonzero(limits < _LARGEST, axis=0).tolist(), strict=True):
@@ -177,6 +179,7 @@ def _by_thresholds(words: Words, means: Floats) -> NDArray[np.uint8]:
 
 
 _LARGEST = 2.0**32 - 1
+_COMPARED_AT_ONCE = 60_000  # a few runs are done sooner in one sweep than value by value
 
 
 def _thresholds(means: Floats) -> NDArray[np.uint32]:

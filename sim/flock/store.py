@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from promql.storage.allocating import reuse_large_blocks
 from promql.storage.blocks import STALE_NAN, Block, Bools, Columns, Floats, Times
 from promql.storage.edges import Edges
 from promql.storage.labels import Labels
@@ -36,6 +37,7 @@ class FlockStore:
         self._known: set[int] = set()
         self._stacks: dict[int, tuple[Floats, Floats]] = {}
         self.counters = counters
+        reuse_large_blocks()
 
     @property
     def runs(self) -> int:
