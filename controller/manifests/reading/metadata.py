@@ -32,6 +32,8 @@ _PLAIN_NAMES = (
     *(f"on-{missing.value}" for missing in Missing),
 )
 _PER_METRIC = ("min-requests.", "requests.")
+# What the controller and its commands write for themselves and for people: no setting, and no mistake either.
+_WRITTEN = ("override", "resolved-run")
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 
 
@@ -78,7 +80,7 @@ class _Annotations:
             key.removeprefix(PREFIX): text.strip() for key, text in annotations.items() if key.startswith(PREFIX)
         }
         for name in self.own:
-            if name not in _PLAIN_NAMES and not name.startswith(_PER_METRIC):
+            if name not in (*_PLAIN_NAMES, *_WRITTEN) and not name.startswith(_PER_METRIC):
                 meant = nearest(name, [*_PLAIN_NAMES, *(f"{stem}METRIC" for stem in _PER_METRIC)])
                 known = ", ".join((*_PLAIN_NAMES, "min-requests.METRIC", "requests.METRIC"))
                 self.fail(name, "an unknown annotation", f"to be {PREFIX}{meant}" if meant else f"one of: {known}")
