@@ -6,7 +6,6 @@ API are imported when they are first used, so that `gamebird --help` waits for n
 
 from __future__ import annotations
 
-from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
         suite,
     )
 
-__version__ = metadata.version("gamebird")
+    __version__: str
 
 __all__ = [
     "Latency",
@@ -45,6 +44,10 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib import metadata
+
+        return metadata.version("gamebird")
     if name in __all__:
         from gamebird import api
 

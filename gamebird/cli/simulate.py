@@ -23,8 +23,11 @@ if TYPE_CHECKING:
     from controller.manifests.policies import Policy
     from sim.outcomes.result import SimulationResult
     from sim.scenarios import Scenario
+    from sim.suite.scoring import Score
 
 INTERRUPTED = 130
+SUITE_COHORTS = 10
+"""Platform histories of each scenario of the suite: its score is a mean over many, and needs no narrow intervals."""
 
 
 class Output(StrEnum):
@@ -49,8 +52,9 @@ class UsageError(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """The options that say which releases meet which world."""
+    """The options, as they were typed."""
 
+    files: tuple[Path, ...]
     release: tuple[str, ...]
     suite: bool
     traffic: str
@@ -58,6 +62,20 @@ class Asked:
     base_errors: float
     canary_errors: str
     canary_latency: str
+    min_requests: int | None
+    runs: int | None
+    seed: int
+    workers: int | None
+    cohorts: int | None
+    dask: str
+    engine: EngineName
+    rollout: str
+    metrics_map: Path | None
+    run: int | None
+    watch: bool
+    trace: Path | None
+    output: Output
+    html: Path | None
 
 
 def simulate(
@@ -83,6 +101,10 @@ def simulate(
     runs: Annotated[int | None, typer.Option(min=1, help="Runs of each release; 1,000 unless said.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Chance: the same seed, the same bytes.")] = 1,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; one for each core unless said.")] = None,
+    cohorts: Annotated[
+        int | None,
+        typer.Option(min=1, help="Platform histories that runs share; 100 unless said, 10 in a suite."),
+    ] = None,
     dask: Annotated[str, typer.Option(help="Address of a Dask scheduler whose workers play instead.")] = "",
     engine: Annotated[
         EngineName, typer.Option(help="flock; or simpy, which plays each request and is far slower.")
@@ -106,16 +128,8 @@ def simulate(
 
     Example: gamebird simulate rollout.yaml analysis-template.yaml --rps 100 --canary-errors 0.05
     """
-    from controller.manifests.problems import ManifestError
-    from gamebird.api.engines import engine_of
-    from gamebird.api.specs import SpecError
-    from gamebird.cli.progress import showing_progress
-    from loadgen.traffic import TrafficError
-    from sim.simulating import RUNS, SimulateError, refusals
-    from sim.simulating import simulate as simulate_scenarios
-    from sim.suite.loading import SuiteError
-
     asked = Asked(
+        files=tuple(files),
         release=tuple(release or ()),
         suite=suite,
         traffic=traffic,
@@ -123,42 +137,91 @@ def simulate(
         base_errors=base_errors,
         canary_errors=canary_errors,
         canary_latency=canary_latency,
+        min_requests=min_requests,
+        runs=runs,
+        seed=seed,
+        workers=workers,
+        cohorts=cohorts,
+        dask=dask,
+        engine=engine,
+        rollout=rollout,
+        metrics_map=metrics_map,
+        run=run,
+        watch=watch,
+        trace=trace,
+        output=output,
+        html=html,
     )
+    try:
+        code = _simulate(asked)
+    except KeyboardInterrupt:
+        print("interrupted before the first runs were finished; nothing is known yet", file=sys.stderr)
+        code = INTERRUPTED
+    raise SystemExit(code)
+
+
+def _simulate(asked: Asked) -> int:
+    """Simulate and show what came out; return the exit code."""
+    from controller.manifests.problems import ManifestError
+    from gamebird.api.engines import engine_of
+    from gamebird.api.specs import SpecError
+    from gamebird.cli.progress import showing_progress
+    from loadgen.traffic import TrafficError
+    from sim.simulating import RUNS, SimulateError, refusals, simulate
+    from sim.suite.loading import SuiteError
+
     wrong = (ManifestError, SpecError, TrafficError, SuiteError, SimulateError, UsageError, *refusals())
     with exits(wrong_input=wrong, world_failed=(OSError,)):
-        _check(output, watch=watch, trace=trace, run=run)
-        policy = _policy(files, rollout, min_requests)
+        _check(asked)
+        page = None if asked.html is None else _page_file(asked.html)
+        policy = _policy(asked)
         scenarios = _scenarios(asked)
-        if run is not None:
+        if asked.run is not None:
             from gamebird.cli.one_run import show_run
 
-            show_run(policy, scenarios, run=run, seed=seed, watch=watch, trace=trace)
-            raise SystemExit(Exit.GOOD)
-        count = RUNS if runs is None else runs
+            show_run(policy, scenarios, run=asked.run, seed=asked.seed, watch=asked.watch, trace=asked.trace)
+            return Exit.GOOD
+        runs = RUNS if asked.runs is None else asked.runs
+        cohorts = SUITE_COHORTS if asked.suite and asked.cohorts is None else asked.cohorts
         with (
-            engine_of(engine.value, workers=workers, dask=dask or None, metrics_map=metrics_map) as playing,
-            showing_progress(len(scenarios) * count) as progress,
+            engine_of(
+                asked.engine.value,
+                workers=asked.workers,
+                cohorts=cohorts,
+                dask=asked.dask or None,
+                metrics_map=asked.metrics_map,
+            ) as engine,
+            showing_progress(len(scenarios) * runs) as progress,
         ):
-            result = simulate_scenarios(policy, scenarios, engine=playing, runs=count, seed=seed, progress=progress)
-        _show(result, output, html, suite=suite)
-    raise SystemExit(Exit.GOOD if result.complete else INTERRUPTED)
+            result = simulate(policy, scenarios, engine=engine, runs=runs, seed=asked.seed, progress=progress)
+        score = _score(result) if asked.suite else None
+        if page is not None:
+            _write_page(result, page, score)
+        _show(result, asked.output, score)
+    return Exit.GOOD if result.complete else INTERRUPTED
 
 
-def _check(output: Output, *, watch: bool, trace: Path | None, run: int | None) -> None:
-    if run is None and (watch or trace is not None):
+def _score(result: SimulationResult) -> Score:
+    from sim.suite.scoring import score_of
+
+    return score_of(result.figures)
+
+
+def _check(asked: Asked) -> None:
+    if asked.run is None and (asked.watch or asked.trace is not None):
         raise UsageError("--watch and --trace show one run; name it with --run N")
-    if output is Output.PARQUET and sys.stdout.isatty():
+    if asked.output is Output.PARQUET and sys.stdout.isatty():
         raise UsageError("--output parquet is no text; send it to a file: … --output parquet > releases.parquet")
 
 
-def _policy(files: list[Path], rollout: str, min_requests: int | None) -> Policy:
+def _policy(asked: Asked) -> Policy:
     from controller.manifests.loading import load
     from gamebird.api.floors import with_floor
 
-    policy = load([str(file) for file in files]).policy(rollout or None)
+    policy = load([str(file) for file in asked.files]).policy(asked.rollout or None)
     for notice in policy.warnings:
         print(f"warning: {notice}", file=sys.stderr)
-    return policy if min_requests is None else with_floor(policy, min_requests)
+    return policy if asked.min_requests is None else with_floor(policy, asked.min_requests)
 
 
 def _scenarios(asked: Asked) -> tuple[Scenario, ...]:
@@ -194,13 +257,7 @@ def _quick_specs(asked: Asked) -> tuple[str, ...]:
     return (",".join(parts), "good") if parts else ()
 
 
-def _show(result: SimulationResult, output: Output, html: Path | None, *, suite: bool) -> None:
-    from sim.suite.scoring import score_of
-
-    score = score_of(result.figures) if suite else None
-    if html is not None:
-        written = _write_page(result, html, suite=suite)
-        print(f"Report: {written}", file=sys.stderr)
+def _show(result: SimulationResult, output: Output, score: Score | None) -> None:
     match output:
         case Output.JSON:
             from sim.suite.scoring import score_as_json
@@ -217,21 +274,23 @@ def _show(result: SimulationResult, output: Output, html: Path | None, *, suite:
             print_result(result, score)
 
 
-def _write_page(result: SimulationResult, html: Path, *, suite: bool) -> Path:
-    """Write the page whole or not at all, and return where it is."""
-    from sim.outcomes.page import page
-    from sim.suite.scoring import score_of
-
-    target = html if html.suffix else html.with_suffix(".html")
+def _page_file(named: Path) -> Path:
+    """Return where the page goes, and refuse a place that cannot be before anything is played."""
+    target = named if named.suffix else named.with_suffix(".html")
     if target.is_dir() or target.suffix not in (".html", ".htm"):
-        raise UsageError(f"--html {html}: it needs the name of a file that ends in .html, or in nothing")
+        raise UsageError(f"--html {named}: it needs the name of a file that ends in .html, or in nothing")
     if not target.absolute().parent.is_dir():
-        raise UsageError(f"--html {html}: there is no folder {target.absolute().parent}")
-    text = page(
-        result, score=score_of(result.figures) if suite else None, command=shlex.join(["gamebird", *sys.argv[1:]])
-    )
+        raise UsageError(f"--html {named}: there is no folder {target.absolute().parent}")
+    return target
+
+
+def _write_page(result: SimulationResult, target: Path, score: Score | None) -> None:
+    """Write the page whole or not at all."""
+    from sim.outcomes.page import page
+
+    text = page(result, score=score, command=shlex.join(["gamebird", *sys.argv[1:]]))
     with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=target.absolute().parent, delete=False) as draft:
         draft.write(text)
     Path(draft.name).chmod(0o644)
     Path(draft.name).replace(target)
-    return target
+    print(f"Report: {target}", file=sys.stderr)
