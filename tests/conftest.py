@@ -49,6 +49,12 @@ def corpus() -> Path:
 
 
 @pytest.fixture(scope="session")
+def tools_cache() -> Path:
+    """The folder in which tools are built once."""
+    return CACHE
+
+
+@pytest.fixture(scope="session")
 def prometheus_binary() -> Path:
     """A Prometheus 3 server, built once by tools/build_prometheus.sh."""
     named = os.environ.get("GAMEBIRD_PROMETHEUS")
