@@ -16,6 +16,7 @@ from controller.core.analysis import advance, due
 from controller.core.decisions import Decision, decide
 from controller.core.driving import PlatformLedger
 from controller.core.operator import Word, ask
+from controller.core.plan import plan_of
 from controller.core.records import OperatorRecord
 from controller.core.runs import AnalysisRun, AnalysisStatus, Measurement
 from controller.core.snapshot import Snapshot
@@ -82,13 +83,13 @@ class VirtualDriver:
         counts_requests: bool = True,
     ) -> None:
         scenario, rollout = deployment.scenario, deployment.release
-        routing = rollout.strategy.traffic_routing
         ground = Ground(
             scenario=scenario,
             births=Births(scenario, Fates(seed, cohort)),
             release_hash=deployment.release_hash,
             stable_hash=deployment.stable_hash,
-            routed=routing is not None and bool(routing.routers),
+            routed=plan_of(rollout).routed,
+            by_hashes=not (rollout.strategy.canary_service and rollout.strategy.stable_service),
             min_ready_s=rollout.min_ready_s,
             keeps_pods=rollout.restart_at_s is not None,
             counts_requests=counts_requests,
@@ -134,12 +135,13 @@ class VirtualDriver:
                 self._answered = False
                 self._look(self.now_s)
             else:
-                at_s = self.next_s()
+                wake_s = self._wake_s()
+                at_s = self._next_s(wake_s)
                 if at_s > until_s:
                     self._go_on_to(until_s)
                     return None
                 self._go_on_to(at_s)
-                if self._wake_s() <= at_s:
+                if wake_s <= at_s:
                     self._look(at_s)
                 elif not self._deployed and self._deployment.deploy_s <= at_s:
                     self._deploy()
@@ -188,9 +190,10 @@ class VirtualDriver:
 
     def next_s(self) -> float:
         """Return the next instant at which anything can change."""
-        if self._answered:
-            return self.now_s
-        at_s = min(self.platform.next_s(), self._wake_s())
+        return self.now_s if self._answered else self._next_s(self._wake_s())
+
+    def _next_s(self, wake_s: float) -> float:
+        at_s = min(self.platform.next_s(), wake_s)
         if not self._deployed:
             return min(at_s, self._deployment.deploy_s)
         return min(at_s, self._cut_s())

@@ -14,6 +14,7 @@ class Ground:
 
     __slots__ = (
         "births",
+        "by_hashes",
         "counts_requests",
         "demands",
         "keeps_pods",
@@ -35,6 +36,7 @@ class Ground:
         stable_hash: str,
         routed: bool,
         min_ready_s: float,
+        by_hashes: bool = False,
         keeps_pods: bool = False,
         counts_requests: bool = True,
     ) -> None:
@@ -43,6 +45,7 @@ class Ground:
         self.release_hash = release_hash
         self.stable_hash = stable_hash
         self.routed = routed  # a router sets weights; otherwise one Service has the pods of all revisions
+        self.by_hashes = by_hashes  # the router selects pods itself (subsets), or Services that swap their roles
         self.min_ready_s = min_ready_s
         self.keeps_pods = keeps_pods  # counts name the pods one by one: only a restart needs that
         self.counts_requests = counts_requests  # False: the caller does, and says `crash`

@@ -260,6 +260,9 @@ class Platform:
                 self._restart(action.pod_hash, action.pod)
             case SetWeight():
                 self._ask_router("weight", action.canary / action.total)
+                if self._ground.by_hashes:
+                    self._ask_router("canary", action.canary_hash)
+                    self._ask_router("stable", action.stable_hash)
             case SelectService():
                 self._ask_router(action.role, action.pod_hash)
             case _:

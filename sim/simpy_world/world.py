@@ -21,6 +21,7 @@ from sim.driving import Asking, VirtualDriver
 from sim.flock.stage import Stage, set_stage
 from sim.load.fates import Fates
 from sim.load.happenings import Happenings, happenings_of
+from sim.metrics_model import MetricsMap
 from sim.outcomes.table import RunTable
 from sim.platform import NEVER, PodLife
 from sim.scenarios import Scenario
@@ -42,6 +43,7 @@ def play_run(
     run: int = 0,
     cohort: int | None = None,
     stage: Stage | None = None,
+    metrics_map: MetricsMap | None = None,
     tally_s: float = 10.0,
 ) -> tuple[RunTable, Trace]:
     """Play one run and return its row and what happened in it.
@@ -49,6 +51,7 @@ def play_run(
     Args:
         cohort: the platform history that the run meets; its own if None.
         stage: the policy and scenario made ready, if that was done already.
+        metrics_map: metrics that the model does not know, as ones that it knows.
         tally_s: how often requests are summed up in the trace.
 
     Raises:
@@ -56,7 +59,7 @@ def play_run(
         sim.metrics_model.PlanError: a query that the model cannot feed.
     """
     world = World(
-        stage or set_stage(policy, scenario),
+        stage or set_stage(policy, scenario, metrics_map),
         seed=seed,
         run=run,
         cohort=run if cohort is None else cohort,

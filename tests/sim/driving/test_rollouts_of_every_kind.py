@@ -192,3 +192,25 @@ def test_a_policy_that_the_core_refuses_is_refused_with_its_reason(policy_of, ev
     policy = replace(policy_of(f"[{{setWeight: 25}}, {ANALYSIS}]"), templates=())
     with pytest.raises(DrivingError, match=r"orders: InvalidSpec.*errors"):
         prepare(policy, even())
+
+
+SUBSETS = """      trafficRouting:
+        istio:
+          virtualService: {name: orders}
+          destinationRule: {name: orders, canarySubsetName: canary, stableSubsetName: stable}
+"""
+PING_PONG = """      pingPong: {pingService: orders-ping, pongService: orders-pong}
+      trafficRouting:
+        alb: {ingress: orders, servicePort: 80, rootService: orders}
+"""
+
+
+@pytest.mark.parametrize("routing", [SUBSETS, PING_PONG], ids=["subsets", "ping-pong"])
+def test_routers_that_select_pods_themselves_send_them_their_share(policy_of, even, play, routing):
+    steps = f"[{{setWeight: 25}}, {ANALYSIS}, {{setWeight: 50}}, {{pause: {{duration: 60}}}}]"
+    policy = policy_of(steps, routed=False, canary=routing)
+    driver = play(policy, even(), GOOD)
+    assert driver.verdict.outcome is Outcome.PROMOTED
+    assert release_shares(driver) == pytest.approx([0.0, 0.25, 0.5, 1.0])
+    aborted = play(policy, even(), BAD)
+    assert (aborted.verdict.outcome, aborted.platform.release_share) == (Outcome.ABORTED, 0.0)
