@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from gamebird.cli.exits import Exit, exits
-from loadgen.traces import FORMATS, Reading, Tally, Trace, TraceError
+from loadgen.traces import FORMATS, Keep, Reading, Tally, Trace, TraceError
 from promql.parameters import BadParameter, duration_s, time_s
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ def fit(
     durations_metric: Annotated[str, typer.Option(help="the histogram's buckets, if not found by their name")] = "",
     format_name: Annotated[str, typer.Option("--format", help=f"of the log: auto, or {', '.join(FORMATS)}")] = "auto",
     log_format: Annotated[str, typer.Option("--log-format", help="nginx' log_format")] = "",
+    segment: Annotated[str, typer.Option("--segment", help="the header, variable or column that tells a segment")] = "",
     shape: Annotated[str, typer.Option(help=f"of the rate: {', '.join(SHAPES)}")] = "auto",
     name: Annotated[str, typer.Option(help="of the scenario; the service's name unless said")] = "",
     to: Annotated[Path | None, typer.Option("--to", help="write a scenario here, for simulate")] = None,
@@ -69,7 +70,7 @@ def fit(
         if prometheus:
             seen, tally = _asked(prometheus, service, selector, window, at, requests_metric, durations_metric), None
         else:
-            seen, tally = _read(log or [], format_name, log_format)
+            seen, tally = _read(log or [], format_name, log_format, segment)
         found = fitted(seen, shape=cast("ShapeName", shape))
         called = _scenario_name(name or service or "fitted")
         if to is not None:
@@ -85,12 +86,14 @@ def fit(
         raise SystemExit(Exit.NO)
 
 
-def _read(log: list[str], format_name: str, log_format: str) -> tuple[Observed, Tally]:
+def _read(log: list[str], format_name: str, log_format: str, segment: str) -> tuple[Observed, Tally]:
     from sim.fit import observe_trace
 
-    trace = Trace(log, Reading(format=format_name, log_format=log_format or None))
+    keep = Keep(segment=segment or None)
+    trace = Trace(log, Reading(format=format_name, log_format=log_format or None, keep=keep))
     source = ", ".join("standard input" if path == "-" else Path(path).name for path in log[:3])
-    return observe_trace(trace, source + (f" and {len(log) - 3} more" if len(log) > 3 else "")), trace.tally
+    source += f" and {len(log) - 3} more" if len(log) > 3 else ""
+    return observe_trace(trace, source, segment=segment.lower() or "segment"), trace.tally
 
 
 def _asked(

@@ -77,6 +77,9 @@ def convert(
     window: Window = "60s",
     gap_max: GapMax = "1h",
     bad_max: BadMax = 0.5,
+    spread_seconds: Annotated[
+        bool, typer.Option("--spread", help="give requests stamped with whole seconds an instant within their second")
+    ] = False,
     strict: Strict = False,
     output: Output = "table",
 ) -> None:
@@ -97,7 +100,8 @@ def convert(
         found = Trace(
             files, _reading(format_name, log_format, columns, keep, window, gap_max), bad_share_max=_share(bad_max)
         )
-        requests = _write(_progress(found), to, found.tally)
+        tables = _progress(found)
+        requests = _write(_spread(tables) if spread_seconds else tables, to, found.tally, spread=spread_seconds)
         if not requests:
             raise TraceOptionError(f"{', '.join(files)}: there is no request in it; {to} holds none")
     _finish(found.tally, {"file": str(to)}, f"{to}: {requests:,} requests", output)
@@ -283,7 +287,7 @@ def _reading(
     )
 
 
-def _write(tables: Iterable[pa.Table], to: Path, tally: Tally) -> int:
+def _write(tables: Iterable[pa.Table], to: Path, tally: Tally, **more: bool) -> int:
     """Write a trace; what is noted in the file holds counts and never a line of the log."""
     from loadgen.traces import write_parquet
 
@@ -291,11 +295,17 @@ def _write(tables: Iterable[pa.Table], to: Path, tally: Tally) -> int:
 
     def noting() -> Iterator[pa.Table]:
         yield from tables
-        about.update(tally.as_json())
+        about.update(tally.as_json(), **more)
         for secret in ("bad_examples", "bad_reasons", "files"):
             about.pop(secret)
 
     return write_parquet(noting(), to, about=about)
+
+
+def _spread(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    from loadgen.traces.ordering import spread
+
+    return spread(tables)
 
 
 def _progress(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
@@ -335,7 +345,9 @@ def _tell(tally: Tally) -> None:
         lines.append(f"{tally.gap_count:,} silences were shortened (--gap-max none keeps them):")
         lines += [f"  {_stamp(gap.at_s)}: {gap.was_s:,.0f} s became {gap.became_s:,.0f} s" for gap in tally.gaps[:10]]
     if tally.whole_seconds and tally.requests > 1:
-        lines.append("every stamp is a whole second: bursts within a second are not known")
+        lines.append(
+            "every stamp is a whole second: bursts within a second are not known (convert --spread makes some up)"
+        )
     if lines:
         print("\n".join(lines), file=sys.stderr)
 

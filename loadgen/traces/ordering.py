@@ -7,7 +7,7 @@ the window. What comes later still is counted and left out, because what it shou
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -123,6 +123,37 @@ class Gaps:
         shift_s = self._shift_s + np.cumsum(excess_s)
         self._shift_s = float(shift_s[-1])
         return with_times(table, time_s - shift_s)
+
+
+def spread(tables: Iterable[pa.Table], *, seed: int = 1) -> Iterator[pa.Table]:
+    """Give requests that are stamped with whole seconds an instant within their second, as independent users have.
+
+    A log that knows seconds only would be replayed as one burst a second. Same seed, same instants; requests with a
+    fraction in their stamp stay as they are. Tables come in order of time and go on so.
+    """
+    import pyarrow as pa
+
+    chance = np.random.default_rng(seed)
+    held: list[pa.Table] = []
+
+    def moved() -> pa.Table:
+        whole = pa.concat_tables(held)
+        time_s = times_of(whole)
+        time_s = np.where(time_s % 1.0 == 0, time_s + chance.random(len(time_s)), time_s)
+        order = np.argsort(time_s, kind="stable")
+        return with_times(whole.take(pa.array(order)), time_s[order])
+
+    for table in tables:
+        # The last second may go on in the next table, so it waits for it.
+        time_s = times_of(table)
+        cut = int(np.searchsorted(time_s, np.floor(time_s[-1]), side="left")) if len(time_s) else 0
+        if cut:
+            held.append(table.slice(0, cut))
+            yield moved()
+            held = []
+        held.append(table.slice(cut))
+    if held and sum(table.num_rows for table in held):
+        yield moved()
 
 
 def times_of(table: pa.Table) -> Floats:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -94,11 +95,33 @@ def fit(seen: Observed, *, shape: ShapeName = "auto") -> Fit:
         failures=failures,
         latency=latency,
         traffic=traffic,
-        service=Service(buckets_s=seen.buckets_s) if seen.buckets_s else Service(),
+        service=_service(seen),
         stable=stable,
         scrapes=Scrapes(interval_s=seen.scrape_interval_s) if seen.scrape_interval_s else Scrapes(),
         warnings=(*warnings, *_rate_warnings(seen, rate), *_failure_warnings(seen, failures), *_slow(seen, latency)),
     )
+
+
+def _service(seen: Observed) -> Service:
+    fields: dict[str, Any] = {}
+    if seen.buckets_s:
+        fields["buckets_s"] = seen.buckets_s
+    if seen.segments:
+        fields["segments"] = {label: _shares(values) for label, values in seen.segments.items()}
+    if seen.cpu_s is not None:
+        fields["cpu_s_per_request"] = float(f"{seen.cpu_s / float(seen.requests.sum()):.4g}")
+    if seen.memory_bytes is not None:
+        fields["memory_bytes"] = float(f"{seen.memory_bytes:.4g}")
+    return Service.model_validate(fields)
+
+
+def _shares(values: Mapping[str, float]) -> dict[str, float]:
+    """Return shares of six digits that add up to 1: the largest takes what rounding leaves."""
+    total = sum(values.values())
+    shares = {name: round(value / total, 6) for name, value in values.items()}
+    largest = max(shares, key=lambda name: shares[name])
+    shares[largest] = round(1 - sum(share for name, share in shares.items() if name != largest), 6)
+    return shares
 
 
 def _routes(seen: tuple[RouteSeen, ...]) -> tuple[Route, ...]:

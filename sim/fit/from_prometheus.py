@@ -23,6 +23,8 @@ SERVICE_LABELS = ("service", "job", "app", "destination_service_name", "exported
 STATUS_LABELS = ("status", "code", "status_code", "response_code", "http_status_code", "http_response_status_code")
 ROUTE_LABELS = ("route", "handler", "http_route", "path", "uri", "endpoint", "url")
 METHOD_LABELS = ("method", "request_method", "http_method", "http_request_method", "verb")
+CPU_METRICS = ("container_cpu_usage_seconds_total", "process_cpu_seconds_total")
+MEMORY_METRICS = ("container_memory_working_set_bytes", "process_resident_memory_bytes")
 BINS_MAX = 1_440
 PARTS = 24
 """A long window is asked for in so many parts, so that no question reads more than a server is willing to."""
@@ -118,6 +120,8 @@ class _Asking:
             durations=durations,
             buckets_s=bounds_s,
             scrape_interval_s=interval_s,
+            cpu_s=self._cpu_s(names, matchers),
+            memory_bytes=self._memory_bytes(names, matchers),
             remarks=tuple(self._remarks),
         )
 
@@ -220,6 +224,23 @@ class _Asking:
         finite = tuple(float(f"{bound * unit_s:.6g}") for bound in bounds if math.isfinite(bound) and bound > 0)
         return Durations(edges_s=edges_s, counts=counts, is_coarse=True), finite
 
+    def _cpu_s(self, names: Sequence[str], matchers: str) -> float | None:
+        """Return the CPU time of the service's pods over the window."""
+        metric = next((name for name in CPU_METRICS if name in names), None)
+        if metric is None:
+            return None
+        return (
+            sum(total for _, total in self._sums(f"sum(increase({metric}{{{_pods(metric, matchers)}}}[%s]))")) or None
+        )
+
+    def _memory_bytes(self, names: Sequence[str], matchers: str) -> float | None:
+        """Return what a pod holds at the end, on average."""
+        metric = next((name for name in MEMORY_METRICS if name in names), None)
+        if metric is None:
+            return None
+        rows = self._server.instant(f"avg({metric}{{{_pods(metric, matchers)}}})", self._question.end_s)
+        return next((row.samples[0][1] for row in rows if row.samples and row.samples[0][1] > 0), None)
+
     def _routes(self, selected: str, failing: str, labels: set[str]) -> tuple[RouteSeen, ...]:
         route = next((label for label in ROUTE_LABELS if label in labels), None)
         method = next((label for label in METHOD_LABELS if label in labels), None)
@@ -242,6 +263,11 @@ class _Asking:
             if total > 0
         ]  # fmt: skip
         return tuple(sorted(seen, key=lambda each: (-each.requests, each.name)))
+
+
+def _pods(metric: str, matchers: str) -> str:
+    """Return matchers that leave out what the kubelet counts twice: the pod as a whole and its pause container."""
+    return _joined(matchers, 'container!="",container!="POD"') if metric.startswith("container_") else matchers
 
 
 def _is(name: str, kind: Kind) -> bool:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 MILLISECONDS_MAX = 120_000
+SEGMENTS_MAX = 20
 _LOCAL_S = 30
 _FINE_EDGES_S: Floats = np.concatenate([[0.0], np.exp(np.arange(np.log(1e-6), np.log(1e4), 0.005)), [np.inf]])
 
@@ -55,8 +56,11 @@ class _Answers:
         return Durations(edges_s=edges_s, counts=self._whole)
 
 
-def observe_trace(tables: Iterable[pa.Table], source: str) -> Observed:
+def observe_trace(tables: Iterable[pa.Table], source: str, *, segment: str = "segment") -> Observed:
     """Return what the tables of a trace tell.
+
+    Args:
+        segment: what the label is called whose values the trace has as segments.
 
     Raises:
         FitError: there is no request in it.
@@ -81,9 +85,17 @@ def observe_trace(tables: Iterable[pa.Table], source: str) -> Observed:
         has_status=profile.with_status > 0,
         routes=_routes(profile),
         durations=answers.durations(),
+        segments={segment: _segments(profile)} if profile.segments else {},
         burstiness=_burstiness(profile),
         remarks=tuple(remarks),
     )
+
+
+def _segments(profile: Profile) -> dict[str, float]:
+    """Return the requests of each segment: the largest by their names, the others together."""
+    found = {name: float(count) for name, count in profile.segments.most_common(SEGMENTS_MAX)}
+    rest = profile.requests - sum(found.values())
+    return {**found, "other": found.get("other", 0.0) + rest} if rest else found
 
 
 def _routes(profile: Profile) -> tuple[RouteSeen, ...]:

@@ -6,6 +6,7 @@ same for a thousand requests and for a hundred million.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -80,6 +81,9 @@ class Observed:
         durations: None where nothing tells them.
         buckets_s: the bounds of the service's own histogram, without +Inf.
         scrape_interval_s: how often Prometheus looks.
+        segments: label -> value -> requests, where a log tells them.
+        cpu_s: CPU time that all of it took; None where nothing tells.
+        memory_bytes: what a pod holds, on average; None where nothing tells.
         burstiness: variance over mean of the requests in a second about the rate around it; 1 for a Poisson process.
         remarks: what whoever uses the fit should know of how it was seen.
     """
@@ -95,6 +99,9 @@ class Observed:
     durations: Durations | None = None
     buckets_s: tuple[float, ...] = ()
     scrape_interval_s: float | None = None
+    segments: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    cpu_s: float | None = None
+    memory_bytes: float | None = None
     burstiness: float | None = None
     remarks: tuple[str, ...] = field(default=())
 

@@ -47,6 +47,18 @@ def test_convert_writes_a_trace_and_says_how_many_requests_it_has(
     assert found["file"] == str(out)
 
 
+def test_whole_seconds_are_said_and_spread_when_asked_for(
+    log: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "t.parquet"
+    assert run("trace", "convert", log, "--to", out) == 0
+    assert "every stamp is a whole second" in capsys.readouterr().err
+    assert run("trace", "convert", log, "--spread", "--to", out) == 0
+    capsys.readouterr()
+    assert run("trace", "show", out, "--output", "json") == 0
+    assert answer(capsys)["resolution_s"] is None
+
+
 def test_bad_lines_are_shown_with_their_numbers_and_are_a_no_when_strict(
     log: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

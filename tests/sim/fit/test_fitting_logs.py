@@ -96,6 +96,16 @@ def test_what_nothing_tells_is_said_and_not_made_up(tmp_path: Path) -> None:
     assert any("nothing tells how long answers took" in warning for warning in found.warnings)
 
 
+def test_segments_are_shares_that_add_up_to_one(tmp_path: Path) -> None:
+    # of 700 requests three in seven are from the EU, one in seven tells nothing
+    where = ["eu", "us", "eu", "us", "eu", "us", ""]
+    log = tmp_path / "log.csv"
+    rows = "".join(f"{1.8e9 + k:.0f},/,{where[k % 7]}\n" for k in range(700))
+    log.write_text("time,path,segment\n" + rows, encoding="utf-8")
+    found = fit(observe_trace(Trace([log]), "log.csv", segment="region"))
+    assert found.service.segments == {"region": {"eu": 0.428572, "us": 0.428571, "other": 0.142857}}
+
+
 def test_bursts_within_seconds_are_told(tmp_path: Path) -> None:
     # ten requests at once every tenth of a second of the five: variance over mean of a second is far above 1
     chance = np.random.default_rng(3)

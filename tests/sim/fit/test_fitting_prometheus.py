@@ -24,6 +24,9 @@ ROUTES = (("GET", "/orders/:id", 0.75), ("POST", "/checkout", 0.25))
 ERRORS, MEDIAN_S, SIGMA, TAIL, TAIL_S = 0.004, 0.06, 0.5, 0.02, 0.8
 
 
+CPU_S = 0.004  # of each request
+
+
 def rate_rps(at_s: float) -> float:
     """60/s, and 180/s in the last half hour."""
     return 180.0 if at_s >= HOURS * 3_600 - 1_800 else 60.0
@@ -62,6 +65,9 @@ def samples() -> list[Sample]:
                 ({"__name__": "http_request_duration_seconds_bucket", "le": le}, total)
                 for le, total in zip(les, np.cumsum(buckets[pod]).tolist(), strict=True)
             ]
+            served_now = int(np.sum(buckets[pod]))
+            counters.append(({"__name__": "process_cpu_seconds_total"}, CPU_S * served_now))
+            counters.append(({"__name__": "process_resident_memory_bytes"}, 2e8 + 1e7 * pod))
             t_s = NOW_S - HOURS * 3_600 + at_s
             found += [Sample(labels={**labels, **fixed}, t_s=t_s, value=float(total)) for labels, total in counters]
     return found
@@ -112,6 +118,8 @@ def test_every_parameter_comes_back_from_a_prometheus(url: str) -> None:
     # the tail's answers lie in the bucket from 500 ms to 1 s and the one above: within 10 %
     assert latency.tail_ms == pytest.approx(TAIL_S * 1000, rel=0.1)
     assert found.service.buckets_s == BOUNDS
+    assert found.service.cpu_s_per_request == pytest.approx(CPU_S, rel=0.01)
+    assert found.service.memory_bytes == 2.1e8  # of 200, 210 and 220 MB
     assert found.scrapes.interval_s == SCRAPE_S
     weights = {route.name: route.weight for route in found.traffic.routes}
     assert list(weights) == ["GET /orders/1", "POST /checkout"]
