@@ -8,6 +8,7 @@ once for an object that it has seen before, by content for an equal one. Stores 
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Any, TypeVar
 
@@ -44,6 +45,7 @@ class LabelSets(tuple[Labels, ...]):
         return self.derived("distinct", lambda: len(set(self)) == len(self))
 
 
+_lock = threading.Lock()
 _by_identity: dict[int, tuple[Sequence[Labels], LabelSets]] = {}
 _by_content: dict[tuple[Labels, ...], LabelSets] = {}
 
@@ -57,11 +59,12 @@ def label_sets_of(labels: Sequence[Labels]) -> LabelSets:
         return known[1]
     content = tuple(labels)
     found = _by_content.get(content)
-    if len(_by_identity) >= _KNOWN_MAX or len(_by_content) >= _KNOWN_MAX:
-        _by_identity.clear()
-        _by_content.clear()
-    if found is None:
-        found = LabelSets(content)
-    _by_content[content] = found
-    _by_identity[id(labels)] = labels, found
+    with _lock:
+        if found is None:
+            if len(_by_content) >= _KNOWN_MAX:
+                del _by_content[next(iter(_by_content))]  # the oldest; what is known of the others stays
+            found = _by_content.setdefault(content, LabelSets(content))
+        if len(_by_identity) >= _KNOWN_MAX:
+            _by_identity.clear()  # many objects may have one content, and each is found again by that
+        _by_identity[id(labels)] = labels, found
     return found

@@ -37,6 +37,12 @@ def test_an_answer_is_worked_out_once_for_each_key():
     assert asked == ["x", "y"]
 
 
+def test_what_is_known_outlives_the_objects_that_it_was_asked_of():
+    known = label_sets_of([A, B])
+    for _ in range(1_000):
+        assert label_sets_of([A, B]) is known
+
+
 def test_what_is_remembered_is_bounded():
     known = LabelSets([A])
     for number in range(1_000):
