@@ -12,14 +12,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from controller.core.conditions import Condition, ConditionError, compile_condition, fails_when
+from controller.core.conditions import Condition, ConditionError, Threshold, compile_condition, fails_when
 from controller.core.conditions.judging import PHASES, judge_runs
 from controller.core.evidence import Floor, weigh_runs
 from controller.core.measuring import Answer, measure_metric
 from controller.core.runs import AnalysisPhase, Measurement
 from controller.manifests.values import Metric, PrometheusProvider
 from controller.manifests.values.extensions import Parity
-from controller.metrics.counting import count_query, shape_of
+from controller.metrics.counting import count_query, shape_of, slow_query
 from promql.engine import PromQLError, Result, ResultType, evaluate
 from promql.storage.blocks import Store
 from sim.flock.quantiles import Floats
@@ -81,8 +81,9 @@ def judge_metric(
     runs = len(told.errors)
     requests = np.full(runs, np.nan)
     if (metric.evidence.requests_min is not None or counts) and not told.errors.all():
-        requests = _requests(metric, store, at_s, rows, runs)
-    classes = _classes(metric, told, requests, at_s)
+        requests = _requests(count_query(metric).query, store, at_s, rows, runs)
+    slow = _slow(metric, store, at_s, rows, requests)
+    classes = _classes(metric, told, requests, slow, at_s)
     codes = np.empty(runs, dtype=np.int64)
     values = np.where(told.errors | (told.lengths == 0), np.nan, told.values[:, 0])
     for kind in _distinct(classes):
@@ -90,7 +91,7 @@ def judge_metric(
         code = _KNOWN.get((metric, kind))
         if code is None:
             one = int(np.argmax(same))
-            code = code_of(measure_metric(metric, _answer(metric, told, requests, one, at_s)))
+            code = code_of(measure_metric(metric, _answer(metric, told, requests, slow, one, at_s)))
             if len(_KNOWN) < _KNOWN_MAX:
                 _KNOWN[metric, kind] = code
         codes[same] = code
@@ -115,11 +116,17 @@ def _distinct(classes: Ints) -> list[int]:
     return [int(kind) for kind in np.unique(classes)]
 
 
-def _answer(metric: Metric, told: Told, requests: Floats, run: int, at_s: float) -> Answer:
+def _answer(metric: Metric, told: Told, requests: Floats, slow: Floats | None, run: int, at_s: float) -> Answer:
     if told.errors[run]:
         return Answer(started_s=at_s, finished_s=at_s, error=told.error)
-    known = None if np.isnan(requests[run]) else float(requests[run])
-    return Answer(started_s=at_s, finished_s=at_s, value=told.answer_of(run), requests=known, shape=shape_of(metric))
+    return Answer(
+        started_s=at_s,
+        finished_s=at_s,
+        value=told.answer_of(run),
+        requests=None if np.isnan(requests[run]) else float(requests[run]),
+        shape=shape_of(metric),
+        slow_requests=None if slow is None else float(slow[run]),
+    )
 
 
 # ---- asking
@@ -180,9 +187,17 @@ def _table(result: Result) -> tuple[Floats, Ints]:
     return np.take_along_axis(values, order, axis=1), present.sum(axis=1)
 
 
-def _requests(metric: Metric, store: Store, at_s: float, rows: NDArray[np.intp] | slice, runs: int) -> Floats:
-    """Return how many requests stand behind the metric; NaN where no number can be had."""
-    query = count_query(metric).query
+def _slow(metric: Metric, store: Store, at_s: float, rows: NDArray[np.intp] | slice, requests: Floats) -> Floats | None:
+    """Return the requests slower than a quantile's threshold, where proof below a floor may need them."""
+    query, floor = slow_query(metric), metric.evidence.requests_min
+    if query is None or floor is None or not (requests < floor).any():
+        return None
+    slow = _requests(query, store, at_s, rows, len(requests))
+    return None if np.isnan(slow).all() else slow
+
+
+def _requests(query: str | None, store: Store, at_s: float, rows: NDArray[np.intp] | slice, runs: int) -> Floats:
+    """Return how many requests a query counts; NaN where no number can be had."""
     if query is None:
         return np.full(runs, np.nan)
     told = _told(query, store, at_s, rows)
@@ -195,7 +210,7 @@ def _requests(metric: Metric, store: Store, at_s: float, rows: NDArray[np.intp] 
 # ---- telling classes apart
 
 
-def _classes(metric: Metric, told: Told, requests: Floats, at_s: float) -> Ints:
+def _classes(metric: Metric, told: Told, requests: Floats, slow: Floats | None, at_s: float) -> Ints:
     """Return (runs,) numbers; runs with the same number get the same phase from the core."""
     try:
         success, failure = _condition(metric.success_condition), _condition(metric.failure_condition)
@@ -207,7 +222,7 @@ def _classes(metric: Metric, told: Told, requests: Floats, at_s: float) -> Ints:
     values, lengths = (told.values[:, 0], None) if told.scalar else (told.values, told.lengths)
     codes = judge_runs(success, failure, values, lengths=lengths, now_s=at_s).astype(np.int64)
     if metric.evidence.requests_min is not None:
-        codes += len(PHASES) * _weighed(metric, told, requests, codes == _FAILED, success, failure)
+        codes += len(PHASES) * _weighed(metric, told, requests, slow, codes == _FAILED, fails_when(success, failure))
     if metric.evidence.parity is Parity.OFF:
         codes += 3 * len(PHASES) * _missing(told, success, failure)
     return np.where(told.errors, -1, codes)
@@ -218,17 +233,18 @@ def _condition(text: str) -> Condition | None:
 
 
 def _weighed(
-    metric: Metric, told: Told, requests: Floats, failed: Bools, success: Condition | None, failure: Condition | None
+    metric: Metric, told: Told, requests: Floats, slow: Floats | None, failed: Bools, region: Threshold | None
 ) -> Ints:
     """Return 0 where the floor is met, 1 for too few requests, 2 for a failure that counts all the same."""
     rules = metric.evidence
     assert rules.requests_min is not None
-    region = fails_when(success, failure)
     floor = Floor(requests_min=rules.requests_min, odds=rules.odds, shape=shape_of(metric), fails_when=region)
     values = np.full(len(failed), np.nan)
     if region is not None:
         values = _at(told, region.index)
-    weighed = weigh_runs(failed=failed & ~np.isnan(values), values=values, requests=requests, floor=floor)
+    weighed = weigh_runs(
+        failed=failed & ~np.isnan(values), values=values, requests=requests, floor=floor, slow_requests=slow
+    )
     return np.where(weighed.conclusive, 2, weighed.too_few.astype(np.int64))
 
 

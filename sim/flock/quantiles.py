@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from sim.flock.bits import GOLDEN_WORD, Words, bits, mixed
 
 Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
 
 EXACT_BELOW = 10.0
 SPARSE_BELOW = 0.1
@@ -159,7 +160,7 @@ def _by_expansion(words: Words, means: Floats) -> Floats:
     return np.maximum(result, 0.0, out=result)
 
 
-def _by_thresholds(words: Words, means: Floats) -> NDArray[Any]:
+def _by_thresholds(words: Words, means: Floats) -> NDArray[np.uint8]:
     """Return the Poisson quantile: how many values of the distribution function the word's upper half exceeds.
 
     Exact to 2^-32, half of what is compared being twice as quick. Means fall from cell to cell.
@@ -167,7 +168,8 @@ def _by_thresholds(words: Words, means: Floats) -> NDArray[Any]:
     limits = _thresholds(means)
     halves = (words >> np.uint64(32)).astype(np.uint32)
     if words.size * limits.shape[1] <= _COMPARED_AT_ONCE:
-        return np.count_nonzero(halves[:, :, None] >= limits[:, None, :], axis=2)
+        exceeded: Bools = halves[:, :, None] >= limits[:, None, :]
+        return np.asarray(exceeded.sum(axis=2, dtype=np.uint8))
     counts = np.zeros(words.shape, dtype=np.uint8)
     above = np.empty(words.shape, dtype=np.bool_)
     for limit, reaches in zip(limits.T, np.count_nonzero(limits < _LARGEST, axis=0).tolist(), strict=True):

@@ -66,6 +66,7 @@ class Chosen:
         targets: positions of the targets, each once, in the order of their first series.
         rows: (series,) which of `targets` each series is of.
         only_edges: whether all are counters, so that windows' edges may be enough.
+        may_be_late: whether some series are there only from their first event on.
         alike: all of the series, where every target is one pod; None otherwise.
     """
 
@@ -74,6 +75,7 @@ class Chosen:
     targets: tuple[int, ...]
     rows: NDArray[np.intp]
     only_edges: bool
+    may_be_late: bool
     alike: tuple[Alike, ...] | None
 
 
@@ -112,6 +114,7 @@ class Selections:
             targets=targets,
             rows=np.array(rows, dtype=np.intp),
             only_edges=not any(selection.is_up or selection.has_gauges for _, selection in found),
+            may_be_late=any(selection.is_born_late for _, selection in found),
             alike=_alike(all_targets, parts) if len(targets) == len(parts) else None,
         )
 

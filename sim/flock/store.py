@@ -19,7 +19,7 @@ from promql.syntax.tree import Matcher
 from sim.flock.counters import Counters, Unit
 from sim.flock.scene import Scraped
 from sim.flock.selections import Chosen, Selection
-from sim.flock.views import Sample, Views, Windows, wanted_by
+from sim.flock.views import Late, Sample, Views, Windows, wanted_by
 
 
 class FlockStore:
@@ -60,17 +60,19 @@ class FlockStore:
     ) -> tuple[Sequence[Labels], Edges] | None:
         """Return the first and last sample of every window of all matching series.
 
-        None where that does not suffice: gauges, or series that may be born within a window.
+        None where that does not suffice: gauges, or series that come and go within a window.
         """
         chosen = self._views.chosen(tuple(matchers))
         if not chosen.labels:
             return chosen.labels, _NO_EDGES
         if not chosen.only_edges:
             return None
-        windows = self._views.windows(chosen, tuple(starts_ms.tolist()), tuple(ends_ms.tolist()))
-        if not self._views.are_born(chosen, windows):
+        starts = tuple(starts_ms.tolist())
+        windows = self._views.windows(chosen, starts, tuple(ends_ms.tolist()))
+        late = self._views.late(chosen, windows, starts) if chosen.may_be_late else ()
+        if late is None:
             return None
-        self._read_windows(windows)
+        self._read_windows(windows, late)
         first, last = self._edge_values(chosen, windows)
         lost = None
         if windows.has_resets and is_counter:
@@ -79,15 +81,31 @@ class FlockStore:
                 for step, before, after in windows.resets[chosen.targets.index(place)]:
                     high, low = self.values_of(selection, before), self.values_of(selection, after)
                     lost[step, rows] += np.where(low < high, high, 0.0)
-        of_target = chosen.rows
+        first_ms, counts = windows.first_ms[chosen.rows], windows.counts[chosen.rows]
+        if late:
+            shape = (len(chosen.labels), self.runs, len(ends_ms))
+            first_ms, counts = np.broadcast_to(first_ms, shape).copy(), np.broadcast_to(counts, shape).copy()
+            for one in late:
+                self._begin_late(one, first[one.step, one.rows], first_ms, counts)
         return chosen.labels, Edges(
             first=_steps_last(first),
             last=_steps_last(last),
-            first_ms=windows.first_ms[of_target],
-            last_ms=windows.last_ms[of_target],
-            counts=windows.counts[of_target],
+            first_ms=first_ms,
+            last_ms=windows.last_ms[chosen.rows],
+            counts=counts,
             lost=None if lost is None else _steps_last(lost),
         )
+
+    def _begin_late(self, late: Late, first: Floats, first_ms: Times, counts: NDArray[np.int64]) -> None:
+        """Let each run's window begin where its series do: at the first sample that has counted something."""
+        values = np.array([self.values_of(late.selection, sample) for sample in late.samples])
+        there = values > 0.0
+        there[0] |= ~late.selection.born_late[:, None]
+        began = there.argmax(axis=0)
+        first[:] = np.take_along_axis(values, began[None], axis=0)[0]
+        times_ms = np.array([sample.time_ms for sample in late.samples], dtype=np.int64)
+        first_ms[late.rows, :, late.step] = times_ms[began]
+        counts[late.rows, :, late.step] = np.where(there.any(axis=0), late.scrapes - began, 0)
 
     def _edge_values(self, chosen: Chosen, windows: Windows) -> tuple[Floats, Floats]:
         """Return (steps, series, runs) values of the first and of the last samples."""
@@ -117,11 +135,17 @@ class FlockStore:
             found = self._stacks[id(windows)] = first, last
         return found
 
-    def _read_windows(self, windows: Windows) -> None:
+    def _read_windows(self, windows: Windows, late: tuple[Late, ...]) -> None:
         # Other selectors of the same look have mostly the same windows.
         if id(windows) not in self._known:
-            self.read(windows.wanted)
             self._known.add(id(windows))
+            if not late:
+                self.read(windows.wanted)
+        if late:
+            wanted = {unit: list(times) for unit, times in windows.wanted.items()}
+            for unit, times in wanted_by([sample for one in late for sample in one.samples]).items():
+                wanted.setdefault(unit, []).extend(times)
+            self.read(wanted)
 
     def read(self, wanted: Mapping[Unit, Sequence[int]]) -> None:
         """Make the counts at some instants known."""

@@ -57,10 +57,27 @@ class Windows:
     wanted: dict[Unit, list[int]]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Late:
+    """One window of one target in which series may not be there from the beginning.
+
+    Attributes:
+        rows: of the series among all that were chosen.
+        samples: from the window's first to the one at which all are sure to be there, or to its last.
+        scrapes: how many samples the window has.
+    """
+
+    selection: Selection
+    rows: slice
+    step: int
+    samples: tuple[Sample, ...]
+    scrapes: int
+
+
 class Views:
     """All that queries read on one path."""
 
-    __slots__ = ("_born", "_chosen", "_samples", "_targets", "_windows", "scene")
+    __slots__ = ("_born", "_chosen", "_late", "_samples", "_targets", "_windows", "scene")
 
     def __init__(self, scene: Scene) -> None:
         self.scene = scene
@@ -69,6 +86,7 @@ class Views:
         self._windows: dict[tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]], Windows] = {}
         self._samples: dict[tuple[int, int], Sample] = {}
         self._born: dict[tuple[int, int, int], bool] = {}
+        self._late: dict[tuple[int, int], tuple[Late, ...] | None] = {}
 
     def chosen(self, matchers: Matchers) -> Chosen:
         """Return the matching series."""
@@ -85,17 +103,39 @@ class Views:
             found = self._windows[key] = self._cut(*key)
         return found
 
-    def are_born(self, chosen: Chosen, windows: Windows) -> bool:
-        """Return whether every series that is born with its first event is sure to be there when each window begins."""
-        for place, selection, _ in chosen.parts:
-            if not selection.is_born_late:
-                continue
-            for edges in windows.edges[chosen.targets.index(place)]:
-                if edges is not None and not self._is_born(place, selection, edges[0]):
-                    return False
-        return True
+    def late(self, chosen: Chosen, windows: Windows, starts_ms: tuple[int, ...]) -> tuple[Late, ...] | None:
+        """Return the windows in which series may be born with their first event.
+
+        None where edges cannot tell: a series that went away with its process within such a window comes again.
+        """
+        key = (id(chosen), id(windows))
+        if key not in self._late:
+            self._late[key] = self._find_late(chosen, windows, starts_ms)
+        return self._late[key]
+
+    def _find_late(self, chosen: Chosen, windows: Windows, starts_ms: tuple[int, ...]) -> tuple[Late, ...] | None:
+        found: list[Late] = []
+        for place, selection, rows in chosen.parts:
+            target = chosen.targets.index(place)
+            for step, edges in enumerate(windows.edges[target]):
+                if not selection.is_born_late or edges is None or self._is_born(place, selection, edges[0]):
+                    continue
+                if any(at == step for at, *_ in windows.resets[target]):
+                    return None
+                low = self.scene.targets[place].schedule.first_after(starts_ms[step])
+                high = low + int(windows.counts[target, 0, step])
+                samples = []
+                for scrape in range(low, high):
+                    samples.append(self.sample(place, scrape))
+                    if self._is_born(place, selection, samples[-1]):
+                        break
+                found.append(
+                    Late(selection=selection, rows=rows, step=step, samples=tuple(samples), scrapes=high - low)
+                )
+        return tuple(found)
 
     def _is_born(self, place: int, selection: Selection, sample: Sample) -> bool:
+        """Return whether every series that is born with its first event is sure to be there at a scrape."""
         key = (place, id(selection), sample.time_ms)
         found = self._born.get(key)
         if found is None:
