@@ -14,13 +14,17 @@ from promql.syntax.regexes import alternatives, full_match
 from promql.syntax.tree import (
     METRIC_NAME,
     Aggregate,
+    AggregateOp,
     Binary,
     Call,
     Expr,
     Matcher,
     MatchOp,
+    MatrixSelector,
+    Paren,
     StringLiteral,
     VectorSelector,
+    children,
 )
 from sim.metrics_model.errors import NamelessSelectorError
 
@@ -30,11 +34,17 @@ LabelsAsked = tuple[tuple[Matcher, ...], ...]
 
 @dataclass(slots=True)
 class MetricAsked:
-    """One metric, as all queries together ask for it."""
+    """One metric, as all queries together ask for it.
+
+    Attributes:
+        is_summed: whether its counters are always summed as they are, or by their rates, before anything else is done
+            with them. Series that differ in nothing that a query names might then be one as well.
+    """
 
     metric: str
     selectors: list[VectorSelector] = field(default_factory=list)
     grouped_by: set[str] = field(default_factory=set)
+    is_summed: bool = True
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -52,11 +62,37 @@ def asked_of(queries: Iterable[str]) -> dict[str, MetricAsked]:
     for query in dict.fromkeys(queries):
         expr = parse(query)
         groupings = _groupings(expr)
-        for selector in selectors(expr):
+        summed = _summed(expr)
+        for place, selector in enumerate(selectors(expr)):
             for metric in metrics_of(selector):
                 one = found.setdefault(metric, MetricAsked(metric))
                 one.selectors.append(selector)
                 one.grouped_by |= groupings
+                one.is_summed &= summed[place]
+    return found
+
+
+_RATES = frozenset(("rate", "irate", "increase"))
+
+
+def _summed(expr: Expr) -> list[bool]:
+    """Return, of each selector in the order of the text, whether a sum by named labels is what first meets it."""
+    found: list[bool] = []
+    waiting: list[tuple[Expr, bool]] = [(expr, False)]
+    while waiting:
+        node, summed = waiting.pop()
+        match node:
+            case VectorSelector():
+                found.append(summed)
+            case Aggregate():
+                summed = node.op is AggregateOp.SUM and not node.without
+            case Call():
+                summed &= node.function in _RATES
+            case MatrixSelector() | Paren():
+                pass
+            case _:
+                summed = False
+        waiting.extend((part, summed) for part in reversed(children(node)))
     return found
 
 

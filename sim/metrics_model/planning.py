@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from controller.manifests.values import Metric, PrometheusProvider
-from controller.metrics.counting import count_query
+from controller.metrics.counting import count_query, slow_query
 from promql.syntax.reading import passes
 from promql.syntax.tree import METRIC_NAME, MatchOp, VectorSelector
 from sim.load.latencies import bin_means_s
@@ -63,7 +63,7 @@ def queries_of(metrics: Iterable[Metric]) -> tuple[str, ...]:
         if isinstance(metric.provider, PrometheusProvider):
             found.append(metric.provider.query)
             counting = count_query(metric).query
-            found += [] if counting is None else [counting]
+            found += [query for query in (counting, slow_query(metric)) if query is not None]
     return tuple(dict.fromkeys(found))
 
 
@@ -211,10 +211,24 @@ class _Making:
         for role, names in ((STATUS, ("status",)), (ROUTE, ("route",)), (METHOD, ("method",))):
             if any(role.match(label) for label in named):
                 own = [label for label in own if label not in names]
+        if self._may_be_one():
+            own = [label for label in own if not self._tells_kinds_apart(label)]
         targets = list(TARGET_LABELS) if self.family.seen is not Seen.PROXY else []
         if self.family.labels and self.family.labels[0] == "namespace":  # what the kubelet says of containers
             targets = []
         return list(dict.fromkeys([*own, *named, *targets]))
+
+    def _may_be_one(self) -> bool:
+        """Return whether series that no query tells apart may be one: all are summed, and all there from the start."""
+        sides = (self.scenario.release, self.scenario.stable)
+        born = all(side.series_5xx == "start" and side.error_status == 500 for side in sides)
+        return self.asked.is_summed and born and not self.family.first_event
+
+    def _tells_kinds_apart(self, label: str) -> bool:
+        """Return whether a label that no query names has several values, one for each kind of request."""
+        if label in self.asked.labels or not (ROUTE.match(label) or METHOD.match(label)):
+            return False
+        return len(self._options(label)) > 1
 
     def _buckets(self) -> tuple[Option, ...]:
         asked = {

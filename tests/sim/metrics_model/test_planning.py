@@ -111,7 +111,7 @@ def test_a_proxys_series_are_born_with_the_first_request(planned: Make) -> None:
 def test_routes_that_a_query_names_are_series_of_their_own(planned: Make) -> None:
     traffic = Traffic(rps=20, routes=(Route(path="/orders", weight=3), Route(path="/pay", method="POST")))
     planned = planned('sum(rate(http_requests_total{route="/pay"}[5m]))', traffic=traffic)
-    assert planned.labels("release", "route", "method", "status") == [("/pay", "POST", "200"), ("/pay", "POST", "500")]
+    assert planned.labels("release", "route", "status") == [("/pay", "200"), ("/pay", "500")]
 
 
 def test_a_route_that_the_traffic_does_not_have_is_an_error_that_lists_those_it_has(planned: Make) -> None:
@@ -227,3 +227,38 @@ def test_a_scenario_without_queries_still_counts_bad_requests(planned: Make) -> 
     plan = planned().plan
     assert (plan.atoms, plan.bad.tolist(), plan.patterns) == (2, [False, True], ())
     assert isinstance(Scenario(traffic=Traffic(rps=1)), Scenario)
+
+
+# ---- series that are only ever summed
+
+TWO_ROUTES = Traffic(rps=20, routes=(Route(path="/orders", weight=3), Route(path="/pay", method="POST")))
+
+
+def test_routes_that_every_query_sums_are_one_series(planned: Make) -> None:
+    planned = planned(RATIO, QUANTILE, traffic=TWO_ROUTES)
+    assert planned.labels("release", "route", "method", "status")[:2] == [("", "", "200"), ("", "", "500")]
+    assert planned.plan.atoms == 38
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "rate(http_requests_total[5m])",
+        "max(rate(http_requests_total[5m]))",
+        "count(http_requests_total)",
+        "sum without (pod) (rate(http_requests_total[5m]))",
+        "sum by (route) (rate(http_requests_total[5m]))",
+        "sum(rate(http_requests_total[5m]) > 0.1)",
+        "sum(max_over_time(rate(http_requests_total[5m])[10m:1m]))",
+        "sum(rate(http_requests_total[5m])) / count(rate(http_requests_total[5m]))",
+    ],
+)
+def test_routes_that_a_query_can_tell_apart_are_series_of_their_own(planned: Make, query: str) -> None:
+    planned = planned(query, traffic=TWO_ROUTES)
+    assert {route for (route,) in planned.labels("release", "route")} == {"/orders", "/pay"}
+
+
+def test_series_that_are_born_one_by_one_stay_apart(planned: Make) -> None:
+    # Each route's first failure is lost to rate(); one series for all would lose one only.
+    planned = planned(RATIO, traffic=TWO_ROUTES, release=Release(errors=0.05, series_5xx="first-error"))
+    assert {route for (route,) in planned.labels("release", "route")} == {"/orders", "/pay"}
