@@ -5,7 +5,7 @@ from __future__ import annotations
 from controller.core.measuring import Answer, measure_metric
 from controller.core.runs import Measurement
 from controller.manifests.values import Metric, PrometheusProvider
-from controller.metrics.counting import count_query, shape_of
+from controller.metrics.counting import count_query, shape_of, slow_query
 from promql.engine import PromQLError, Result, ResultType, evaluate
 from promql.storage import MemoryStore
 
@@ -29,12 +29,15 @@ def _answer(metric: Metric, store: MemoryStore, at_s: float, *, is_out: bool) ->
         return _error(str(error), at_s)
     if result.type is ResultType.STRING:
         return _error("a result of type string holds no number to compare", at_s)
+    requests, floor = _requests(count_query(metric).query, store, at_s), metric.evidence.requests_min
+    below = requests is not None and floor is not None and requests < floor
     return Answer(
         started_s=at_s,
         finished_s=at_s,
         value=_value(result),
-        requests=_requests(metric, store, at_s),
+        requests=requests,
         shape=shape_of(metric),
+        slow_requests=_requests(slow_query(metric), store, at_s) if below else None,
     )
 
 
@@ -50,9 +53,8 @@ def _value(result: Result) -> float | tuple[float, ...]:
     return tuple(value for _, value in result.vector())
 
 
-def _requests(metric: Metric, store: MemoryStore, at_s: float) -> float | None:
-    """Return how many requests stand behind the value; None where no number can be had."""
-    query = count_query(metric).query
+def _requests(query: str | None, store: MemoryStore, at_s: float) -> float | None:
+    """Return how many requests a query counts; None where no number can be had."""
     if query is None:
         return None
     try:

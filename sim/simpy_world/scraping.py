@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from simpy import Environment, Event
 
 from promql.storage import STALE_NAN, MemoryStore
@@ -22,6 +23,8 @@ from sim.platform import PodLife, begins_s
 from sim.scenarios import Scenario, Trigger
 from sim.simpy_world.servers import Server
 
+Floats = NDArray[np.float64]
+
 _FOUND, _NOT_FOUND, _GONE = range(3)
 
 
@@ -31,6 +34,7 @@ class Scraper:
     Args:
         instants: when each trigger of the scenario was reached; the platform's own, read anew at each scrape.
         horizon_s: nothing is scraped after that.
+        atoms: how many parts the plan cuts requests into.
     """
 
     def __init__(
@@ -42,6 +46,7 @@ class Scraper:
         seed: int,
         cohort: int,
         horizon_s: float,
+        atoms: int,
         instants: Callable[[], Mapping[Trigger, float]],
     ) -> None:
         self._env = env
@@ -50,6 +55,7 @@ class Scraper:
         self._seed = seed
         self._cohort = cohort
         self._horizon_s = horizon_s
+        self._atoms = atoms
         self._instants = instants
         self._scraping = Scraping(scenario, seed, cohort)
         self._known: set[str] = set()
@@ -66,7 +72,7 @@ class Scraper:
         schedule = self._scraping.of_proxy(target.name, self._horizon_s, {})
         instants = zip((schedule.times_ms / 1000).tolist(), (schedule.life < 0).tolist(), strict=True)
         coming = iter([(at_s, missed) for at_s, missed in instants if at_s >= from_s])
-        _Scraped(self, target, lives, coming).schedule()
+        _Scraped(self, target, lives, coming, self._atoms).schedule()
 
     def at(self, at_s: float, what: Callable[[Any], None]) -> Event:
         """Call `what` with the event that is returned, at an instant."""
@@ -112,7 +118,7 @@ class Scraper:
 class _Scraped:
     """One target and what its last scrape has left in the store."""
 
-    __slots__ = ("_coming", "_lives", "_missed", "_scraper", "_seen", "_target")
+    __slots__ = ("_coming", "_lives", "_missed", "_scraper", "_seen", "_target", "_weights")
 
     def __init__(
         self,
@@ -120,7 +126,9 @@ class _Scraped:
         target: Target,
         lives: Callable[[], Sequence[Server]],
         coming: Iterator[tuple[float, bool]],
+        atoms: int,
     ) -> None:
+        self._weights = _weights_of(target, atoms)
         self._scraper = scraper
         self._target = target
         self._lives = lives
@@ -165,30 +173,25 @@ class _Scraped:
         return _FOUND, servers[-1:]
 
     def _values(self, servers: Sequence[Server], at_s: float) -> list[tuple[Labels, float]]:
-        counts: dict[bool, np.ndarray[Any, np.dtype[np.float64]]] = {}
-        for server in servers:
-            own = np.array(server.counts, dtype=np.float64)
-            side = server.life.is_release
-            counts[side] = counts[side] + own if side in counts else own
+        total = np.zeros(len(self._target.series))
+        for side in (0, 1):
+            own = [server.counts for server in servers if server.life.is_release == bool(side)]
+            if own:
+                total += self._weights[side] @ np.sum(own, axis=0, dtype=np.float64)
         found = []
-        for spec in self._target.series:
-            value = self._value(spec, counts, servers, at_s)
+        for spec, value in zip(self._target.series, total.tolist(), strict=True):
+            if spec.gauge is not None:
+                value = self._scraper.level(spec, servers[-1].life, at_s)
             if value > 0.0 or spec.born == "start":
                 found.append((spec.labels, value))
         return found
 
-    def _value(
-        self,
-        spec: SeriesSpec,
-        counts: Mapping[bool, np.ndarray[Any, np.dtype[np.float64]]],
-        servers: Sequence[Server],
-        at_s: float,
-    ) -> float:
-        if spec.gauge is not None:
-            return self._scraper.level(spec, servers[-1].life, at_s)
-        total = 0.0
-        for side, own in counts.items():
-            if spec.whose in ("own", "both") or spec.whose == ("release" if side else "stable"):
-                picked = own[spec.atoms]
-                total += float(picked.sum() if spec.weights is None else picked @ spec.weights[side])
-        return total
+
+def _weights_of(target: Target, atoms: int) -> tuple[Floats, Floats]:
+    """Return, for stable's pods and for the release's, (series, atoms) what one request of each atom adds."""
+    weights = np.zeros((2, len(target.series), atoms))
+    for row, spec in enumerate(target.series):
+        for side, name in enumerate(("stable", "release")):
+            if spec.whose in ("own", "both", name):
+                weights[side, row, spec.atoms] = 1.0 if spec.weights is None else spec.weights[side]
+    return weights[0], weights[1]

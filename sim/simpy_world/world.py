@@ -99,6 +99,7 @@ class World:
             seed=seed,
             cohort=cohort,
             horizon_s=horizon_s,
+            atoms=stage.plan.atoms,
             instants=lambda: self._driver.platform.instants,
         )
         self._unserved = 0
