@@ -13,7 +13,7 @@ from sim.releases import Release
 from sim.scenarios import Scenario
 
 NEVER, ALWAYS = 0.05, 0.95
-"""A release is called missed if it is caught in fewer runs than this, and caught if in more."""
+"""A release is called missed if it is promoted in more runs than the second, and caught if it is aborted in more."""
 
 Pair = tuple[Scenario, Figures]
 
@@ -79,9 +79,9 @@ def _disturbed(scenario: Scenario) -> bool:
 
 
 def _of_errors(policy: Policy, sized: Sequence[Sized]) -> Iterator[str]:
-    missed = [one for one in sized if one.figures.caught.value < NEVER]
-    between = [one for one in sized if NEVER <= one.figures.caught.value <= ALWAYS]
+    missed = [one for one in sized if _is_missed(one)]
     caught = [one for one in sized if one.figures.caught.value > ALWAYS]
+    between = [one for one in sized if one not in missed and one not in caught]
     said = False
     for one in missed[-1:]:
         why = why_missed(policy, one.size, one.scenario.release.base_errors)
@@ -89,7 +89,7 @@ def _of_errors(policy: Policy, sized: Sequence[Sized]) -> Iterator[str]:
         said = True
     for one in between[-1:]:
         where = "" if said else rate(one.scenario)
-        yield f"{_fails(one, said)} is caught in {interval(one.figures)} of the runs{where}."
+        yield f"{_fails(one, said)} is caught in {interval(one.figures)} of the runs{where}{_waits(one)}."
         said = True
     for one in caught[:1]:
         yield _caught(one, _fails(one, said), "" if said else rate(one.scenario))
@@ -102,14 +102,23 @@ def _fails(one: Sized, said: bool) -> str:
 
 
 def _of_latency(sized: Sequence[Sized]) -> Iterator[str]:
-    missed = [one for one in sized if one.figures.caught.value < NEVER]
+    missed = [one for one in sized if _is_missed(one)]
     if missed:
         worst = missed[-1]
         yield f"A canary that answers {worst.size:g} times as slowly is {_often(worst.figures)}{rate(worst.scenario)}."
     else:
         for one in sized[:1]:
             what = f"A canary that answers {one.size:g} times as slowly"
-            yield f"{what} is caught in {interval(one.figures)} of the runs."
+            yield f"{what} is caught in {interval(one.figures)} of the runs{_waits(one)}."
+
+
+def _is_missed(one: Sized) -> bool:
+    return one.figures.outcomes["promoted"].value > ALWAYS
+
+
+def _waits(one: Sized) -> str:
+    waits = one.figures.outcomes["paused"].value + one.figures.outcomes["stuck"].value
+    return f", and waits for a person or does not finish in {share(waits)}" if waits > NEVER else ""
 
 
 def _often(figures: Figures) -> str:

@@ -77,6 +77,15 @@ def test_never_is_not_said_without_a_bound(as_written: Policy, pair: Callable[..
     assert found[-1] == "A good release is never aborted (in at most 3.8 % of such rollouts)."
 
 
+def test_a_release_that_waits_for_a_person_is_not_called_missed(as_written: Policy, make_table: MakeTable) -> None:
+    scenario = Scenario(release=Release(errors=0.5), traffic=Traffic(rps=100))
+    figures = figures_of(make_table([Outcome.PAUSED] * 50), name="a", kind="bad", about="", release="")
+    good = Scenario(name="good", kind="good", traffic=Traffic(rps=100))
+    found = sentences(as_written, [(scenario, figures), (good, figures)])
+    assert found[0].startswith("A canary that fails 50 % of requests is caught in 0 % (0 % to ")
+    assert found[0].endswith("at 100 requests/s, and waits for a person or does not finish in 100 %.")
+
+
 def test_one_release_alone_is_told_as_it_is(as_written: Policy, pair: Callable[..., Pair]) -> None:
     found = sentences(as_written, [pair(Release(errors=0.05), 80)])
     assert len(found) == 1
