@@ -9,13 +9,15 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
+from controller.core.conditions import PHASES
 from controller.core.measuring import Answer, measure_metric
+from controller.core.runs import AnalysisPhase
 from controller.manifests.values import Metric, PrometheusProvider
 from controller.manifests.values.amounts import FrozenMap
 from controller.manifests.values.extensions import EvidenceAction, EvidenceRules, Parity
 from controller.metrics.counting import shape_of
 from promql.storage import ArrayBlock, BlockStore, labels_of
-from sim.flock.judging import code_of, judge_metric
+from sim.flock.judging import MISSING_CODE, code_of, judge_metric
 
 AT_S = 100.0
 RATIO = 'sum(increase(http_requests_total{status=~"5.."}[1m])) / sum(increase(http_requests_total[1m]))'
@@ -127,3 +129,26 @@ def test_only_the_runs_that_are_meant_are_judged() -> None:
     everybody = judge_metric(asked, CASE.store(), AT_S, slice(None), is_out=False, counts=False)
     few = judge_metric(asked, CASE.store(), AT_S, np.array([1, 4]), is_out=False, counts=False)
     assert few.codes.tolist() == everybody.codes[[1, 4]].tolist()
+
+
+# Twenty requests in a minute in each run, from samples at the window's ends: of them 12 and 2 took longer than 0.35 s.
+# The p95 lies above it in both. At the threshold 5 % would be slower, one of twenty: twelve are proof, two are not.
+def test_below_a_floor_the_slow_requests_of_each_run_say_whether_a_quantile_is_proof() -> None:
+    counted = {"0.1": (2.0, 2.0), "0.35": (8.0, 18.0), "+Inf": (20.0, 20.0)}
+    labels = [labels_of({"__name__": "d_bucket", "le": le}) for le in counted]
+    times_ms = np.array([40_001, 100_000], dtype=np.int64)
+    ends = np.array(list(counted.values()))  # (series, runs)
+    table = np.stack([np.zeros_like(ends), ends], axis=2)  # (series, runs, times)
+    block = ArrayBlock(labels=labels, times_ms=times_ms, array=table, present=np.ones(table.shape, dtype=np.bool_))
+    query = "histogram_quantile(0.95, sum by (le) (increase(d_bucket[1m])))"
+    rules = EvidenceRules(requests_min=100, odds=0.001)
+    store = BlockStore([block], runs=2)
+    judged = judge_metric(
+        metric(query, "result[0] < 0.35", "", rules), store, AT_S, slice(None), is_out=False, counts=True
+    )
+    assert judged.requests == pytest.approx([20, 20], rel=0.01)
+    assert (judged.values > 0.1).all()
+    alone = metric(query, "result[0] < 0.3", "", rules)  # no bucket ends there: nothing is known of the slow ones
+    unknown = judge_metric(alone, store, AT_S, slice(None), is_out=False, counts=True)
+    assert [PHASES[code] if code < len(PHASES) else None for code in judged.codes] == [AnalysisPhase.FAILED, None]
+    assert (unknown.codes == MISSING_CODE).all()
