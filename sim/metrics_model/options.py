@@ -70,7 +70,12 @@ _OK_WORDS = frozenset(
     ("ok", "success", "successful", "succeeded", "approved", "accepted", "pass", "passed", "completed", "good")
 )
 _FAILED_WORDS = frozenset(
-    ("error", "errors", "fail", "failed", "failure", "ko", "declined", "rejected", "denied", "bad", "exception")
+    (
+        *("error", "errors", "fail", "failed", "failure", "ko", "declined", "rejected", "denied", "bad", "exception"),
+        *("timeout", "panic", "refused", "dropped", "server_error", "broken", "crashed"),
+        # gRPC's codes that are the server's fault
+        *("unknown", "deadlineexceeded", "internal", "unavailable", "dataloss", "unimplemented", "resourceexhausted"),
+    )
 )
 _CONDITIONS = ("stable", "primary", "baseline", "current", "control")
 _STABLE_WORDS = frozenset(_CONDITIONS)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import math
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -75,7 +77,9 @@ def plan_queries(
     families = {metric: _family(one, naming, metrics_map or {}) for metric, one in asked.items()}
     named = frozenset(label for one in asked.values() for label in one.labels)
     space = CellSpace(
-        endings=endings_of(scenario), edges_s=_edges(scenario, families.values()), kinds=kinds_of(scenario, named)
+        endings=endings_of(scenario),
+        edges_s=_edges(scenario, [(families[metric], one) for metric, one in asked.items()]),
+        kinds=kinds_of(scenario, named),
     )
     context = Context(space=space, naming=naming)
     made = [
@@ -120,12 +124,12 @@ def _seen_where_asked(family: Family, asked: MetricAsked, naming: Naming) -> Fam
     return family
 
 
-def _edges(scenario: Scenario, families: Iterable[Family]) -> tuple[float, ...]:
+def _edges(scenario: Scenario, families: Iterable[tuple[Family, MetricAsked]]) -> tuple[float, ...]:
     """Return the bounds of the latency bins: of all histograms that are asked for, and of what is too slow."""
     edges: set[float] = set()
-    for family in families:
+    for family, asked in families:
         if family.counts is Counts.BUCKET:
-            edges |= set(_bounds_s(family, scenario))
+            edges |= {bound * family.unit_s for bound in _bounds(family, asked, scenario)}
         elif family.counts is Counts.LATENCY_SUM:
             edges |= set(scenario.service.buckets_s)
     if scenario.slow_after_s is not None:
@@ -140,10 +144,20 @@ def _held_s(scenario: Scenario) -> set[float]:
     return {ending.held_s for ending in endings_of(scenario)} - {0.0}
 
 
-def _bounds_s(family: Family, scenario: Scenario) -> tuple[float, ...]:
-    if family.bounds is None:
-        return scenario.service.buckets_s
-    return tuple(bound * family.unit_s for bound in family.bounds)
+def _bounds(family: Family, asked: MetricAsked, scenario: Scenario) -> dict[float, str]:
+    """Return the bounds of a histogram's buckets in its own unit, with the text of each.
+
+    A bound that a query asks for by name is one of them, whatever the service's others are.
+    """
+    own = family.bounds or [round(bound / family.unit_s, 9) for bound in scenario.service.buckets_s]
+    bounds = {float(bound): repr(float(bound)) for bound in own}
+    for matcher in (matcher for one in asked.of("le") for matcher in one):
+        if matcher.op not in (MatchOp.EQUAL, MatchOp.MATCHES):
+            continue
+        for text in re.split(r"[|()^$?:]+", matcher.value.replace("\\", "")):
+            if _is_bound(text) and passes(matcher, text):
+                bounds[float(text)] = text
+    return dict(sorted(bounds.items()))
 
 
 def _bad_cells(space: CellSpace, scenario: Scenario) -> Bools:
@@ -231,15 +245,8 @@ class _Making:
         return len(self._options(label)) > 1
 
     def _buckets(self) -> tuple[Option, ...]:
-        asked = {
-            matcher.value
-            for one in self.asked.of("le")
-            for matcher in one
-            if matcher.op is MatchOp.EQUAL and matcher.value
-        }
-        own = self.family.bounds or tuple(bound / self.family.unit_s for bound in self.scenario.service.buckets_s)
-        texts = {float(text): text for text in asked if _is_number(text)}
-        return (*(Option(value=texts.get(bound, repr(float(bound)))) for bound in own), Option(value="+Inf"))
+        bounds = _bounds(self.family, self.asked, self.scenario)
+        return (*(Option(value=text) for text in bounds.values()), Option(value="+Inf"))
 
     def _one(self, labels: Sequence[str], combination: Sequence[Option]) -> _Series | None:
         sides = {option.side for option in combination} - {None}
@@ -289,12 +296,11 @@ class _Making:
         return any(_selects(selector, dict(labels)) for selector in self.asked.selectors)
 
 
-def _is_number(text: str) -> bool:
+def _is_bound(text: str) -> bool:
     try:
-        float(text)
+        return 0 < float(text) < math.inf
     except ValueError:
         return False
-    return True
 
 
 def _selects(selector: VectorSelector, labels: dict[str, str]) -> bool:

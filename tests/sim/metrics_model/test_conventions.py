@@ -93,6 +93,8 @@ def test_a_metric_that_counts_something_else_is_not(metric: str) -> None:
         ('x_requests_total{status!="ok"}', "status", {"error"}),
         ('x_requests_total{status="approved"}', "status", {"approved"}),
         ('x_requests_total{result=~"failure|timeout"}', "result", {"failure"}),
+        ('grpc_server_handled_total{grpc_code!="OK"}', "grpc_code", {"error"}),
+        ('grpc_server_handled_total{grpc_code=~"Unknown|Internal|Unavailable"}', "grpc_code", {"Unknown"}),
         ('x_requests_total{outcome="SERVER_ERROR"}', "outcome", {"SERVER_ERROR"}),
         ('x_requests_total{success="false"}', "success", {"false"}),
         ('x_requests_total{error="true"}', "error", {"true"}),
@@ -190,6 +192,13 @@ def test_of_two_versions_the_greater_is_the_release(planned: Make) -> None:
     found = planned(f"sum(rate({queries[0]}[5m])) / sum(rate({queries[1]}[5m]))")
     assert {value for (value,) in found.labels("release", "version")} == {"v10"}
     assert {value for (value,) in found.labels("stable", "version")} == {"v9"}
+
+
+def test_a_bucket_that_a_query_names_is_there_in_the_words_of_the_query(planned: Make) -> None:
+    # A service objective on a bound that the service's own histogram need not have, and on one that it has as 1.0.
+    found = planned('sum(rate(x_request_duration_seconds_bucket{le=~"0.8|1"}[5m]))')
+    assert {le for (le,) in found.labels("release", "le")} == {"0.8", "1"}
+    assert 0.8 in found.plan.space.edges_s
 
 
 def test_what_is_taken_to_be_so_is_noted(planned: Make) -> None:
