@@ -7,13 +7,13 @@ the last sample of every window of some targets; all selectors of a query that h
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from promql.storage.blocks import Times
+from promql.storage.blocks import Floats, Times
 from sim.flock.counters import Unit
 from sim.flock.scene import Counted, Scene, Scraped
 from sim.flock.selections import Chosen, Matchers, Selection
@@ -77,7 +77,7 @@ class Late:
 class Views:
     """All that queries read on one path."""
 
-    __slots__ = ("_born", "_chosen", "_late", "_samples", "_targets", "_windows", "scene")
+    __slots__ = ("_chosen", "_expected", "_late", "_samples", "_targets", "_windows", "scene")
 
     def __init__(self, scene: Scene) -> None:
         self.scene = scene
@@ -85,7 +85,7 @@ class Views:
         self._chosen: dict[Matchers, Chosen] = {}
         self._windows: dict[tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]], Windows] = {}
         self._samples: dict[tuple[int, int], Sample] = {}
-        self._born: dict[tuple[int, int, int], bool] = {}
+        self._expected: dict[tuple[int, int], Floats] = {}
         self._late: dict[tuple[int, int], tuple[Late, ...] | None] = {}
 
     def chosen(self, matchers: Matchers) -> Chosen:
@@ -114,38 +114,58 @@ class Views:
         return self._late[key]
 
     def _find_late(self, chosen: Chosen, windows: Windows, starts_ms: tuple[int, ...]) -> tuple[Late, ...] | None:
-        found: list[Late] = []
-        for place, selection, rows in chosen.parts:
-            target = chosen.targets.index(place)
-            for step, edges in enumerate(windows.edges[target]):
-                if not selection.is_born_late or edges is None or self._is_born(place, selection, edges[0]):
-                    continue
-                if any(at == step for at, *_ in windows.resets[target]):
-                    return None
-                low = self.scene.targets[place].schedule.first_after(starts_ms[step])
-                high = low + int(windows.counts[target, 0, step])
-                samples = []
-                for scrape in range(low, high):
-                    samples.append(self.sample(place, scrape))
-                    if self._is_born(place, selection, samples[-1]):
-                        break
-                found.append(
-                    Late(selection=selection, rows=rows, step=step, samples=tuple(samples), scrapes=high - low)
-                )
-        return tuple(found)
+        spans = [
+            (place, selection, rows, step, chosen.targets.index(place), pair)
+            for place, selection, rows in chosen.parts
+            if selection.is_born_late
+            for step, pair in enumerate(windows.edges[chosen.targets.index(place)])
+            if pair is not None
+        ]
+        self._expect([sample for *_, pair in spans for sample in pair])
+        unsure = [span for span in spans if not self._is_born(span[1], span[-1][0])]
+        if any(at == step for _, _, _, step, target, _ in unsure for at, *_ in windows.resets[target]):
+            return None
+        inside: list[list[Sample]] = []
+        for place, _, _, step, target, _ in unsure:
+            low = self.scene.targets[place].schedule.first_after(starts_ms[step])
+            scrapes = range(low, low + int(windows.counts[target, 0, step]))
+            inside.append([self.sample(place, scrape) for scrape in scrapes])
+        pairs = list(zip(unsure, inside, strict=True))
+        # Where a series may still be missing at the end, all samples are looked at anyway.
+        self._expect([one for span, own in pairs if self._is_born(span[1], span[-1][1]) for one in own])
+        return tuple(
+            Late(
+                selection=span[1], rows=span[2], step=span[3], samples=self._until_born(span[1], own), scrapes=len(own)
+            )
+            for span, own in pairs
+        )
 
-    def _is_born(self, place: int, selection: Selection, sample: Sample) -> bool:
+    def _until_born(self, selection: Selection, samples: Sequence[Sample]) -> tuple[Sample, ...]:
+        """Return the samples up to the first at which all series are sure to be there."""
+        if not self._is_born(selection, samples[-1]):
+            return tuple(samples)
+        first = next(place for place, sample in enumerate(samples) if self._is_born(selection, sample))
+        return tuple(samples[: first + 1])
+
+    def _expect(self, samples: Iterable[Sample]) -> None:
+        """Work out how many requests are expected to have been counted at some samples."""
+        spans = {
+            (unit.key, sample.time_ms): (unit, unit.born_ms, sample.time_ms)
+            for sample in samples
+            for units in sample.units
+            for unit in units
+            if (unit.key, sample.time_ms) not in self._expected
+        }
+        if spans:
+            self._expected.update(zip(spans, self.scene.means(list(spans.values())), strict=True))
+
+    def _is_born(self, selection: Selection, sample: Sample) -> bool:
         """Return whether every series that is born with its first event is sure to be there at a scrape."""
-        key = (place, id(selection), sample.time_ms)
-        found = self._born.get(key)
-        if found is None:
-            expected = np.zeros(len(selection.labels))
-            for weights, units in zip(selection.weights, sample.units, strict=True):
-                if units:
-                    means = self.scene.means([(unit, unit.born_ms, sample.time_ms) for unit in units])
-                    expected += (weights != 0) @ means.sum(axis=0)
-            found = self._born[key] = bool((expected[selection.born_late] >= _SURELY).all())
-        return found
+        total = np.zeros(len(selection.labels))
+        for weights, units in zip(selection.weights, sample.units, strict=True):
+            for unit in units:
+                total += (weights != 0.0) @ self._expected[unit.key, sample.time_ms]
+        return bool((total[selection.born_late] >= _SURELY).all())
 
     def sample(self, place: int, scrape: int) -> Sample:
         """Return a sample of the target at a place, by the place of a scrape that found something."""
