@@ -70,8 +70,8 @@ def create_app(
     routes = [_route(f"/api/v1/{path}", asked.endpoint(handler), methods) for path, handler, methods in handlers]
     routes += [
         _route("/api/v1/label/{name}/values", asked.values_endpoint(api), _GET),
-        _route("/-/ready", _ready, _GET),
-        _route("/-/healthy", _healthy, _GET),
+        Route("/-/ready", _ready, methods=("GET", "HEAD")),
+        Route("/-/healthy", _healthy, methods=("GET", "HEAD")),
     ]
     return Starlette(
         routes=routes,

@@ -26,6 +26,7 @@ _ENDS_OF_TIME_S = {
     "292277025-08-18T07:12:54.999999999Z": 9_223_309_901_257_974.0,
 }
 """With these two clients say that they want all there is; no other year of more than four digits is read."""
+_DURATION_CHARACTERS_MAX = 100
 _DURATION_MAX_S = 9_223_372_036.854775807
 
 
@@ -78,10 +79,13 @@ def duration_s(name: str, text: str) -> float:
         if -_DURATION_MAX_S <= seconds < _DURATION_MAX_S:
             return seconds
         raise BadParameter(name, f"cannot parse {_quoted(text)} to a valid duration. It overflows int64")
-    parts = _DURATION.fullmatch(text)
-    if parts is None or not text or len(text) > 100:
-        raise BadParameter(name, f"cannot parse {_quoted(text)} to a valid duration")
-    return sum(float(number) * unit_s for number, unit_s in zip(parts.groups(), _UNITS_S, strict=True) if number)
+    parts = _DURATION.fullmatch(text) if 0 < len(text) <= _DURATION_CHARACTERS_MAX else None
+    if parts is not None:
+        numbers = zip(parts.groups(), _UNITS_S, strict=True)
+        seconds = sum(float(number) * unit_s for number, unit_s in numbers if number)
+        if seconds < _DURATION_MAX_S:
+            return seconds
+    raise BadParameter(name, f"cannot parse {_quoted(text)} to a valid duration")
 
 
 def whole(text: str) -> int | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import parse_qs
@@ -10,6 +11,7 @@ from starlette.requests import Request
 
 BODY_BYTES_MAX = 1_000_000
 FIELDS_MAX = 1_000
+_UNSOUND = re.compile(r";|%(?![0-9a-fA-F]{2})")
 
 
 class BadRequest(ValueError):
@@ -48,7 +50,7 @@ async def parameters_of(request: Request) -> Parameters:
     if request.method == "POST":
         body = await _body_of(request)
         content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if content_type in ("application/x-www-form-urlencoded", ""):
+        if content_type == "application/x-www-form-urlencoded":
             _add(fields, body.decode("utf-8", "replace"))
     _add(fields, request.scope.get("query_string", b"").decode("latin-1"))
     return Parameters(fields)
@@ -64,8 +66,10 @@ async def _body_of(request: Request) -> bytes:
 
 
 def _add(fields: dict[str, list[str]], text: str) -> None:
+    # A pair that is no pair is passed over, as Go passes over it.
+    sound = "&".join(pair for pair in text.split("&", FIELDS_MAX + 1) if not _UNSOUND.search(pair))
     try:
-        parsed = parse_qs(text, keep_blank_values=True, max_num_fields=FIELDS_MAX, errors="replace")
+        parsed = parse_qs(sound, keep_blank_values=True, max_num_fields=FIELDS_MAX, errors="replace")
     except ValueError:
         raise BadRequest(400, f"error parsing form values: more than {FIELDS_MAX} fields") from None
     for name, values in parsed.items():

@@ -61,3 +61,19 @@ def test_there_are_no_rules_alerts_or_exemplars(ask):
     assert ask("rules")[1]["data"] == {"groups": []}
     assert ask("alerts")[1]["data"] == {"alerts": []}
     assert ask("query_exemplars", query="up")[1]["data"] == []
+
+
+def test_pairs_that_are_none_are_passed_over(client):
+    # A semicolon separates nothing, and %zz is no character: such a pair is as if it were not there.
+    answer = client.get("/api/v1/query?query=1;x=1&query=2&time=1&time=%zz")
+    assert answer.json()["data"] == {"resultType": "scalar", "result": [1, "2"]}
+
+
+def test_a_body_that_is_no_form_is_not_read(client):
+    answer = client.post("/api/v1/query?query=1&time=1", content=b"query=2")
+    assert answer.json()["data"]["result"] == [1, "1"]
+
+
+def test_a_balancer_may_look_whether_the_server_is_well(client):
+    assert client.head("/-/ready").status_code == 200
+    assert client.head("/api/v1/query?query=1").status_code == 405

@@ -42,7 +42,7 @@ def test_a_duration_is_a_number_or_units_in_falling_order(text, seconds):
     assert duration_s("step", text) == pytest.approx(seconds, rel=1e-12)
 
 
-@pytest.mark.parametrize("text", ["", "5 s", "1m1h", "m", "1.5m", "1e300"])
+@pytest.mark.parametrize("text", ["", "5 s", "1m1h", "m", "1.5m", "1e300", "300y", "1y1"])
 def test_anything_else_is_no_duration(text):
     with pytest.raises(BadParameter, match='invalid parameter "step"'):
         duration_s("step", text)
