@@ -34,9 +34,10 @@ class Flows:
 
     @classmethod
     def of(cls, demand: Demand, pods: int, stretches: Sequence[Stretch]) -> Flows:
-        """Return the flows of the first `pods` pods of a platform's timeline."""
-        shares = np.zeros((pods, len(stretches)))
+        """Return the flows of the first `pods` pods of a platform's timeline, and of nobody: the last row."""
+        shares = np.zeros((pods + 1, len(stretches)))
         for column, stretch in enumerate(stretches):
+            shares[pods, column] = stretch.unserved
             for place, share in stretch.shares:
                 if place < pods:
                     shares[place, column] = share

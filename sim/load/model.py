@@ -129,6 +129,13 @@ class Spans:
             found[own] = self.of(int(place), from_s[own], to_s[own])
         return found
 
+    def unserved(self, from_s: Floats, to_s: Floats) -> Floats:
+        """Return (spans, atoms) the requests that no pod was there for, as a proxy in front counts them."""
+        atoms = self._model.plan.unserved
+        nobody = len(self._pods)
+        requests = self._flows.until(nobody, to_s) - self._flows.until(nobody, from_s)
+        return requests[:, None] * (np.zeros(self._model.plan.atoms) if atoms is None else atoms)
+
     def of(self, place: int, from_s: Floats, to_s: Floats) -> Floats:
         """Return (spans, atoms) the expected requests of one pod in spans that may overlap."""
         pod, flows = self._pods[place], self._flows

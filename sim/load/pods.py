@@ -42,3 +42,6 @@ class Stretch(Protocol):
 
     @property
     def shares(self) -> Sequence[tuple[int, float]]: ...
+
+    @property
+    def unserved(self) -> float: ...

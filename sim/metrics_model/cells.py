@@ -24,7 +24,7 @@ class End(IntEnum):
     FAULTY = 3  # by the release under test (or stable's own fault)
     REJECTED = 4  # the pod's queue was full
     UNANSWERED = 5  # the pod hangs; its own counters never hear of it
-    INTERCEPTED = 6  # the proxy answered it, and the pod never got it
+    INTERCEPTED = 6  # the proxy answered it, and no pod ever got it
     HELD = 7  # the pod answered well, and the proxy held the answer back
 
 
@@ -77,8 +77,12 @@ class CellSpace:
         return len(self.endings), len(self.edges_s) + 1, len(self.kinds)
 
 
-def endings_of(scenario: Scenario) -> tuple[Ending, ...]:
-    """Return the ways in which a request can end in this scenario; a good one and a plain failure always."""
+def endings_of(scenario: Scenario, *, has_proxy: bool = False) -> tuple[Ending, ...]:
+    """Return the ways in which a request can end in this scenario; a good one and a plain failure always.
+
+    Args:
+        has_proxy: whether a proxy counts, too: then it also answers where no pod is there to be asked.
+    """
     sides = (scenario.release, scenario.stable)
     found = [Ending(End.OK, 200)]
     if any(side.wrong for side in sides):
@@ -89,7 +93,7 @@ def endings_of(scenario: Scenario) -> tuple[Ending, ...]:
         found.append(Ending(End.REJECTED, 503))
     if any(side.hang_after_s is not None for side in sides):
         found.append(Ending(End.UNANSWERED, 504))
-    if any(incident.proxy_errors for incident in scenario.incidents):
+    if has_proxy or any(incident.proxy_errors for incident in scenario.incidents):
         found.append(Ending(End.INTERCEPTED, 503))
     held = {incident.proxy_slow_by_s for incident in scenario.incidents if incident.proxy_slow_share}
     found += [Ending(End.HELD, 200, held_s) for held_s in sorted(held) if held_s > 0]

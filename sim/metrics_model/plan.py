@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from promql.storage.labels import Labels, labels_of
 from sim.load.pods import Pod
-from sim.metrics_model.cells import CellSpace
+from sim.metrics_model.cells import CellSpace, End
 from sim.metrics_model.naming import Naming
 from sim.metrics_model.options import Side
 
@@ -101,6 +101,19 @@ class MetricsPlan:
     def atoms(self) -> int:
         """How many parts the requests of a pod are cut into."""
         return len(self.bad)
+
+    @property
+    def unserved(self) -> NDArray[np.float64] | None:
+        """Return (atoms,) where the proxy counts a request that no pod is there for, by the kinds' shares.
+
+        None where no proxy counts anything: then nobody does.
+        """
+        place = next((place for place, one in enumerate(self.space.endings) if one.end is End.INTERCEPTED), None)
+        if place is None or not self.has_proxy:
+            return None
+        found = np.zeros(self.atoms)
+        np.add.at(found, self.atom_of[place, 0, :], [kind.share for kind in self.space.kinds])
+        return found
 
     @property
     def has_proxy(self) -> bool:

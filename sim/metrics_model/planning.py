@@ -77,7 +77,7 @@ def plan_queries(
     families = {metric: _family(one, naming, metrics_map or {}) for metric, one in asked.items()}
     named = frozenset(label for one in asked.values() for label in one.labels)
     space = CellSpace(
-        endings=endings_of(scenario),
+        endings=endings_of(scenario, has_proxy=any(family.seen is Seen.PROXY for family in families.values())),
         edges_s=_edges(scenario, [(families[metric], one) for metric, one in asked.items()]),
         kinds=kinds_of(scenario, named),
     )

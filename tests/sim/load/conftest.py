@@ -37,6 +37,7 @@ class OneStretch:
     from_s: float
     until_s: float = float("inf")
     shares: tuple[tuple[int, float], ...] = field(default_factory=tuple)
+    unserved: float = 0.0
 
 
 @dataclass(frozen=True)
