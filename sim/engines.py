@@ -10,12 +10,16 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, NamedTuple
 
 from controller.manifests.policies import Policy
 from sim.outcomes.table import RunTable
 from sim.scenarios import Scenario
 from sim.simulating import Played
+
+if TYPE_CHECKING:
+    from sim.flock.workers import DaskClient
+    from sim.metrics_model import MetricsMap
 
 CHUNKS = 8
 """How many pieces of work each process gets, so that one that is done early takes another's."""
@@ -34,8 +38,8 @@ class Flock:
 
     workers: int | None = None
     cohorts: int | None = None
-    client: Any = None
-    metrics_map: Any = None
+    client: DaskClient | None = None
+    metrics_map: MetricsMap | None = None
     name: str = "flock"
 
     def play(
@@ -49,7 +53,7 @@ class Flock:
         progress: Callable[[int], None],
     ) -> Played:
         """Play the runs of one scenario."""
-        from sim.flock.workers import COHORTS, simulate_blocks
+        from sim.flock.workers import simulate_blocks
 
         told = 0
 
@@ -63,11 +67,12 @@ class Flock:
             scenario,
             runs=runs,
             seed=seed,
-            cohorts=COHORTS if self.cohorts is None else self.cohorts,
+            cohorts=self.cohorts,
             workers=self.workers,
             measurements=measurements,
             progress=more,
             client=self.client,
+            metrics_map=self.metrics_map,
         )
         return Played(table=played.table, measurements=played.measurements)
 
@@ -78,9 +83,11 @@ class Simpy:
 
     Attributes:
         workers: processes; None: one for each core.
+        metrics_map: metrics that the model does not know, as ones that it knows.
     """
 
     workers: int | None = None
+    metrics_map: MetricsMap | None = None
     name: str = "simpy"
 
     def play(
@@ -96,12 +103,13 @@ class Simpy:
         """Play the runs of one scenario, in as many processes as there are; measurements are in traces only."""
         workers = min(self.workers or os.cpu_count() or 1, runs)
         if workers == 1:
-            return _in_order(policy, scenario, runs, seed, progress)
+            return _in_order(_Work(policy, scenario, seed, self.metrics_map), runs, progress)
         size = max(1, runs // (workers * CHUNKS))
         pieces = [range(first, min(first + size, runs)) for first in range(0, runs, size)]
         tables: list[RunTable] = []
         with ProcessPoolExecutor(max_workers=workers) as pool:
-            waiting = {pool.submit(_play, policy, scenario, seed, piece): piece for piece in pieces}
+            work = _Work(policy, scenario, seed, self.metrics_map)
+            waiting = {pool.submit(_play, work, piece): piece for piece in pieces}
             try:
                 for done in as_completed(waiting):
                     tables.append(done.result())
@@ -111,18 +119,28 @@ class Simpy:
         return Played(table=RunTable.joined(tables) if tables else None)
 
 
-def _in_order(policy: Policy, scenario: Scenario, runs: int, seed: int, progress: Callable[[int], None]) -> Played:
+class _Work(NamedTuple):
+    """What every piece of work needs; plain values, so that it can be sent to another process."""
+
+    policy: Policy
+    scenario: Scenario
+    seed: int
+    metrics_map: MetricsMap | None
+
+
+def _in_order(work: _Work, runs: int, progress: Callable[[int], None]) -> Played:
     tables: list[RunTable] = []
     try:
         for run in range(runs):
-            tables.append(_play(policy, scenario, seed, range(run, run + 1)))
+            tables.append(_play(work, range(run, run + 1)))
             progress(1)
     except KeyboardInterrupt:
         pass  # what is finished is returned, and says by its length that it is not all
     return Played(table=RunTable.joined(tables) if tables else None)
 
 
-def _play(policy: Policy, scenario: Scenario, seed: int, runs: range) -> RunTable:
+def _play(work: _Work, runs: range) -> RunTable:
     from sim.simpy_world import play_run
 
-    return RunTable.joined([play_run(policy, scenario, seed=seed, run=run)[0] for run in runs])
+    policy, scenario, seed, names = work
+    return RunTable.joined([play_run(policy, scenario, seed=seed, run=run, metrics_map=names)[0] for run in runs])

@@ -113,12 +113,12 @@ class Views:
             self._late[key] = self._find_late(chosen, windows, starts_ms)
         return self._late[key]
 
-    def _find_late(self, chosen: Chosen, windows: Windows, starts_ms: tuple[int, ...]) -> tuple[Late, ...] | None:
+    def _find_late(self, all_chosen: Chosen, windows: Windows, starts_ms: tuple[int, ...]) -> tuple[Late, ...] | None:
         spans = [
-            (place, selection, rows, step, chosen.targets.index(place), pair)
-            for place, selection, rows in chosen.parts
+            (place, selection, rows, step, all_chosen.targets.index(place), pair)
+            for place, selection, rows in all_chosen.parts
             if selection.is_born_late
-            for step, pair in enumerate(windows.edges[chosen.targets.index(place)])
+            for step, pair in enumerate(windows.edges[all_chosen.targets.index(place)])
             if pair is not None
         ]
         self._expect([sample for *_, pair in spans for sample in pair])

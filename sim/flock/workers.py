@@ -26,8 +26,9 @@ from sim.metrics_model import MetricsMap
 from sim.outcomes.table import MeasurementTable, RunTable
 from sim.scenarios import Scenario
 
-COHORTS = 100
-"""Platform histories of a simulation. Run r belongs to cohort r modulo this, however many runs there are."""
+COHORTS_MIN, COHORTS_MAX = 25, 100
+RUNS_A_COHORT = 200
+"""A platform history costs as much as two hundred runs of it, so fewer runs get fewer of them."""
 
 Progress = Callable[[int, int], None]
 """Told how many runs are done, and of how many."""
@@ -80,7 +81,7 @@ def simulate_blocks(
     *,
     runs: int,
     seed: int,
-    cohorts: int = COHORTS,
+    cohorts: int | None = None,
     workers: int | None = None,
     measurements: bool = False,
     metrics_map: MetricsMap | None = None,
@@ -90,7 +91,8 @@ def simulate_blocks(
     """Play `runs` runs and return what became of them.
 
     Args:
-        cohorts: platform histories that the runs share.
+        cohorts: platform histories that the runs share; None: as many as their number is worth, at most a hundred.
+            Run r belongs to cohort r modulo this.
         workers: processes on this machine; None for one a core. Ignored with a client.
         measurements: whether every measurement is wanted too.
         metrics_map: metrics that the model does not know, as ones that it knows.
@@ -100,6 +102,7 @@ def simulate_blocks(
         DrivingError, PlanError: before anything is played.
         KeyboardInterrupt: only if it comes before the first task is done; later what is done is returned.
     """
+    cohorts = cohorts_for(runs) if cohorts is None else cohorts
     if runs < 1 or cohorts < 1:
         raise ValueError(f"{runs} runs in {cohorts} cohorts; it needs one at least of each")
     workers = workers or usable_cores()
@@ -138,6 +141,11 @@ def simulate_blocks(
         wanted=runs,
         cohorts=min(cohorts, runs),
     )
+
+
+def cohorts_for(runs: int) -> int:
+    """Return how many platform histories so many runs should share."""
+    return max(COHORTS_MIN, min(runs // RUNS_A_COHORT, COHORTS_MAX))
 
 
 def usable_cores() -> int:
