@@ -37,9 +37,9 @@ def engine_of(
     if workers is not None and workers < 1:
         raise SpecError(f"workers is {workers}; it needs 1 or more")
     if name == "simpy":
-        if dask is not None or metrics_map is not None or cohorts is not None:
-            raise SpecError("the engine simpy takes neither dask, nor cohorts, nor a map of metrics; flock does")
-        yield Simpy(workers=workers)
+        if dask is not None or cohorts is not None:
+            raise SpecError("the engine simpy takes neither dask nor cohorts; flock does")
+        yield Simpy(workers=workers, metrics_map=_map_of(metrics_map))
     elif name == "flock":
         names = _map_of(metrics_map)
         with _client(dask) as client:

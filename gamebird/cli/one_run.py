@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from controller.manifests.policies import Policy
@@ -17,29 +16,32 @@ from sim.outcomes.table import Outcome, RunTable
 from sim.scenarios import Scenario
 
 if TYPE_CHECKING:
+    from gamebird.cli.simulate import Asked
     from sim.simpy_world import Trace
 
 
-def show_run(
-    policy: Policy, scenarios: Sequence[Scenario], *, run: int, seed: int, watch: bool, trace: Path | None
-) -> None:
+def show_run(policy: Policy, scenarios: Sequence[Scenario], asked: Asked) -> None:
     """Play one run, print what came of it, and what happened in it where that is wanted.
 
     Raises:
         SpecError: several releases; which of them is meant is not known.
+        sim.metrics_model.PlanError: a query that the model cannot feed.
     """
+    from sim.metrics_model import read_metrics_map
     from sim.simpy_world import play_run
 
     bad = [one for one in scenarios if one.kind == "bad"]
     chosen = scenarios if len(scenarios) == 1 else bad  # --canary-errors puts a good release beside the one it names
     if len(chosen) != 1:
-        names = ", ".join(one.name for one in scenarios)
+        names = ", ".join(one.name for one in scenarios[:20])
         raise SpecError(f"--run shows one release and there are {len(scenarios)}: {names}; name one with --release")
     (scenario,) = chosen
+    trace = asked.trace
     if trace is not None and not trace.absolute().parent.is_dir():
         raise SpecError(f"--trace {trace}: there is no folder {trace.absolute().parent}")
-    table, told = play_run(policy, scenario, seed=seed, run=run)
-    if watch:
+    names_map = None if asked.metrics_map is None else read_metrics_map(asked.metrics_map)
+    table, told = play_run(policy, scenario, seed=asked.seed, run=asked.run or 0, metrics_map=names_map)
+    if asked.watch:
         print("\n".join(told.lines()))
         print()
     print(_ending(table, scenario, told))

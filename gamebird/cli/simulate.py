@@ -179,7 +179,7 @@ def _simulate(asked: Asked) -> int:
         if asked.run is not None:
             from gamebird.cli.one_run import show_run
 
-            show_run(policy, scenarios, run=asked.run, seed=asked.seed, watch=asked.watch, trace=asked.trace)
+            show_run(policy, scenarios, asked)
             return Exit.GOOD
         runs = RUNS if asked.runs is None else asked.runs
         cohorts = SUITE_COHORTS if asked.suite and asked.cohorts is None else asked.cohorts

@@ -161,11 +161,11 @@ def _bound(figures: Figures) -> str:
 
 
 def _of_one(scenario: Scenario, figures: Figures) -> str:
-    what = f"{scenario.name} ({scenario.release.text})" if scenario.name != "release" else scenario.release.text
+    what = f"The release {scenario.name} ({scenario.release.text})"
     ends = {name: one.value for name, one in figures.outcomes.items() if one.value > 0}
     most = max(ends, key=lambda name: ends[name])
     words = {"promoted": "promoted", "aborted": "aborted", "paused": "left waiting for a person", "stuck": "stuck"}
-    text = f"{what[0].upper()}{what[1:]} is {words[most]} in {interval_of(figures, most)} of the runs{rate(scenario)}"
+    text = f"{what} is {words[most]} in {interval_of(figures, most)} of the runs{rate(scenario)}"
     if most == "aborted" and figures.detection_s is not None:
         text += f", {seconds(figures.detection_s.median.value)} (median) after its first request"
     return f"{text}, with {count(figures.bad_requests.mean.value)} bad requests on average."

@@ -89,7 +89,7 @@ def test_a_release_that_waits_for_a_person_is_not_called_missed(as_written: Poli
 def test_one_release_alone_is_told_as_it_is(as_written: Policy, pair: Callable[..., Pair]) -> None:
     found = sentences(as_written, [pair(Release(errors=0.05), 80)])
     assert len(found) == 1
-    assert found[0].startswith("R0.05-1.0 (5 % errors) is aborted in 80 % (")
+    assert found[0].startswith("The release r0.05-1.0 (5 % errors) is aborted in 80 % (")
 
 
 def test_only_releases_that_differ_in_their_errors_alone_are_put_in_order_of_size(pair: Callable[..., Pair]) -> None:
