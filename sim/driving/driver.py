@@ -56,7 +56,9 @@ class VirtualDriver:
         "_failed",
         "_fates",
         "_generation",
+        "_looked_s",
         "_looks",
+        "_looks_now",
         "_message",
         "_noticed_s",
         "_promoted_s",
@@ -113,6 +115,7 @@ class VirtualDriver:
         self._again_s = NEVER  # when the core wants to look again
         self._runs_s = NEVER  # when an analysis run is due
         self._looks = 0
+        self._looked_s, self._looks_now = -1.0, 0
         self._asking: Asking | None = None
         self._answered = False
         self._analyses: dict[str, int] = {}
@@ -243,6 +246,10 @@ class VirtualDriver:
     def _look(self, now_s: float) -> None:
         """Decide until nothing changes, and ask what is due."""
         self._looks += 1
+        self._looks_now = self._looks_now + 1 if now_s == self._looked_s else 1
+        self._looked_s = now_s
+        if self._looks_now > LOOKS_MAX:
+            raise RuntimeError(f"{self._rollout.name}: {LOOKS_MAX} looks at {now_s} s and nothing moves")
         self._noticed_s = NEVER
         for _ in range(LOOKS_MAX):
             decided = self._decide(now_s)

@@ -15,7 +15,7 @@ from loadgen.traffic import Traffic
 from sim.driving import Asking, VirtualDriver, prepare
 from sim.scenarios import ControllerModel, PodStarts, Router, Scenario
 
-SEED = Path(__file__).parents[4] / "shared" / "seed"
+GUIDE = Path(__file__).parents[3] / "examples" / "orders-api"
 ROUTED = """
 apiVersion: argoproj.io/v1alpha1
 kind: Rollout
@@ -53,7 +53,7 @@ spec:
 
 @pytest.fixture(scope="session")
 def guide() -> Policy:
-    return load([SEED / "rollout.yaml", SEED / "analysis-template.yaml"]).policy()
+    return load([GUIDE / "rollout.yaml", GUIDE / "analysis-template.yaml"]).policy()
 
 
 @pytest.fixture

@@ -13,12 +13,12 @@ from controller.manifests.policies import Policy
 from loadgen.traffic import Traffic
 from sim.scenarios import ControllerModel, PodStarts, Router, Scenario
 
-SEED = Path(__file__).parents[4] / "shared" / "seed"
+GUIDE = Path(__file__).parents[3] / "examples" / "orders-api"
 
 
 @pytest.fixture(scope="session")
 def guide() -> Policy:
-    return load([SEED / "rollout.yaml", SEED / "analysis-template.yaml"]).policy()
+    return load([GUIDE / "rollout.yaml", GUIDE / "analysis-template.yaml"]).policy()
 
 
 @pytest.fixture(scope="session")
