@@ -32,7 +32,8 @@ class Plan:
     step_hash: str
     replicas: int
     total_weight: int
-    routed: bool  # a traffic router sets weights; otherwise the ratio of pods does
+    routed: bool  # there is a trafficRouting; otherwise the ratio of pods makes the weight
+    weighted: bool  # it names a router that weights are asked of
     dynamic: bool  # stable shrinks as the canary grows
     step_texts: tuple[str, ...]  # each step as Argo's events write it
     weight_at: tuple[int, ...]  # the weight in force at a step; all traffic after the last
@@ -66,7 +67,7 @@ def plan_of(rollout: Rollout) -> Plan:
 def make_plan(rollout: Rollout) -> Plan:
     """Work out the plan of a spec."""
     canary = rollout.strategy
-    routed = canary.traffic_routing is not None and bool(canary.traffic_routing.routers)
+    routed = canary.traffic_routing is not None
     surge, unavailable = _fenceposts(canary, rollout.replicas)
     weight_at, weight_before = _weights(canary.steps, rollout.total_weight)
     scale_at = _scales(canary.steps) if routed else (None,) * (len(canary.steps) + 1)
@@ -79,6 +80,7 @@ def make_plan(rollout: Rollout) -> Plan:
         replicas=rollout.replicas,
         total_weight=rollout.total_weight,
         routed=routed,
+        weighted=canary.traffic_routing is not None and bool(canary.traffic_routing.routers),
         dynamic=routed and canary.dynamic_stable_scale,
         step_texts=tuple(map(describe, canary.steps)),
         weight_at=weight_at,

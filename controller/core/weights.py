@@ -25,7 +25,7 @@ from controller.core.status import Weights
 def reconcile_weights(look: Look) -> None:
     """Decide the weight, ask the router for it, and note it in the status to come."""
     plan = look.plan
-    if not plan.routed:
+    if not plan.weighted:
         look.weights = None
         return
     canary_hash = look.new.pod_hash if look.new is not None else ""

@@ -46,6 +46,7 @@ DEPTH_MAX = 64
 
 _HELM = re.compile(r"\{\{-|-\}\}|\{\{\s*(\.|\$|if |range |with |include |template |toYaml |default |end\b|/\*)")
 _UNQUOTED_ARG = re.compile(r"^[^\"'#\n]*:[ \t]*\{\{", re.MULTILINE)
+_BOM = re.compile(r"(?<=^---\n)\ufeff|(?<=^---\r\n)\ufeff", re.MULTILINE)  # files that were put one behind the other
 _TEMPLATE = "to be rendered first, for example: helm template RELEASE CHART > rendered.yaml"
 
 # libyaml's parser is some forty times faster than the one in Python; wheels carry it everywhere.
@@ -138,7 +139,7 @@ def read_documents(source: Path | str | bytes, name: str | None = None) -> list[
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
         _refuse(called, "no UTF-8 text", "to be saved as UTF-8", line=line)
-    return _Builder(called, text).documents()
+    return _Builder(called, _BOM.sub("", text)).documents()
 
 
 def read_bytes(path: Path, name: str) -> bytes:

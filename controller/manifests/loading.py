@@ -27,7 +27,7 @@ from controller.manifests.reading.platforms import (
     read_service,
     read_workload,
 )
-from controller.manifests.reading.reader import Notice, Place, Reader, Report
+from controller.manifests.reading.reader import RENDER, Notice, Place, Reader, Report
 from controller.manifests.reading.rollouts import read_rollout
 from controller.manifests.values import (
     AnalysisRunManifest,
@@ -241,8 +241,18 @@ class _Loader:
     def _no_manifest(self, document: Document, *, named: bool) -> None:
         value = document.value
         if named:
-            found = shown(value) if not isinstance(value, dict) else "without a kind"
-            self.report.problems.append(document.problem((), found, "a manifest with apiVersion and kind"))
+            found, need = "without a kind", "a manifest with apiVersion and kind"
+            if not isinstance(value, dict):
+                found = shown(value)
+            elif "resources" in value or "patches" in value:
+                found, need = "a kustomization (it has no kind)", RENDER
+            if (
+                isinstance(value, list)
+                and value
+                and all(isinstance(i, dict) and {"op", "path"} <= set(i) for i in value)
+            ):
+                found, need = "a JSON patch", RENDER
+            self.report.problems.append(document.problem((), found, need))
         else:
             self.notes.append(_place(document).notice("left alone: no manifest (it has no kind)"))
 
@@ -289,6 +299,11 @@ class _Loader:
         meant = nearest(kind, ours, cutoff=0.85) if group == "argoproj.io" else None
         if meant is not None:
             self.report.problems.append(document.problem(("kind",), shown(kind), f"to be spelled {meant}"))
+            return
+        if kind in ("Rollout", "AnalysisTemplate", "ClusterAnalysisTemplate") and nearest(
+            group, ["argoproj.io"], cutoff=0.85
+        ):
+            self.report.problems.append(document.problem(("apiVersion",), shown(version), f"to be spelled {ARGO}"))
             return
         why = "left alone"
         if kind == "Kustomization":

@@ -60,7 +60,8 @@ def read_metadata(reader: Reader, *, generated: bool = False) -> Metadata:
     if not name and generated:
         name = inner.text("generateName").rstrip("-")
     if not name:
-        inner.fail("missing", "a name", "name")
+        if not inner.value.get("name"):  # a name that is no text has been told
+            inner.fail("missing", "a name", "name")
     elif not _NAME.fullmatch(name):
         inner.fail(shown(name), "lower-case letters, digits, '-' and '.', with a letter or digit at both ends", "name")
     return Metadata(

@@ -17,6 +17,7 @@ from controller.manifests.reading.fields import BLOCKS, MISPLACED, Treatment, ho
 from controller.manifests.values import Amount, DurationError, FrozenMap, duration_s, placeholders
 
 INT32_MAX = 2**31 - 1
+RENDER = "to be rendered first, for example: kubectl kustomize DIR > rendered.yaml"
 PROBLEMS_MAX = 200  # in one document; more of them help nobody
 
 
@@ -120,7 +121,11 @@ class Reader:
             self.fail("", "", name)
             return
         block = BLOCKS[key]
-        meant = next((known for known in block.fields if known.lower() == name.lower()), None)
+        alike = (name.lower(), f"{name.lower()}s", name.lower().removesuffix("s"))  # of one of them or of many
+        meant = next((known for word in alike for known in block.fields if known.lower() == word), None)
+        if name == "$patch":
+            self.fail("a kustomize patch's word", RENDER, name)
+            return
         if (key, name) in MISPLACED:
             self.fail("in the wrong place", MISPLACED[key, name], name)
             return
@@ -221,10 +226,9 @@ class Reader:
         if value is None:
             return None
         need = f"a whole number from {minimum} to {maximum}"
-        if maximum == INT32_MAX:
+        value = _whole(value)
+        if maximum == INT32_MAX and not (isinstance(value, int) and value > maximum):
             need = f"a whole number, {minimum} or more"
-        if isinstance(value, float) and value.is_integer():
-            value = int(value)
         if isinstance(value, bool) or not isinstance(value, int):
             digits = isinstance(value, str) and re.fullmatch(r"-?[0-9]+", value)
             self.fail(shown(value), f"{need}, without quotes" if digits else need, name)
@@ -240,10 +244,10 @@ class Reader:
 
     def amount(self, name: str, default: Amount) -> Amount:
         """Return a number of pods or a percentage; Argo reads a quoted number as a percentage, too."""
-        value = self.value.get(name)
+        value = _whole(self.value.get(name))
         if value is None:
             return default
-        if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= INT32_MAX:
             return Amount(number=value)
         if isinstance(value, str) and re.fullmatch(r"[0-9]{1,9}%?", value):
             if not value.endswith("%"):
@@ -254,7 +258,7 @@ class Reader:
 
     def whole_or_text(self, name: str, *, minimum: int = 0) -> int | str | None:
         """Return a number that may be given as a text with an argument in it."""
-        value = self.value.get(name)
+        value = _whole(self.value.get(name))
         if value is None:
             return None
         number = value
@@ -282,6 +286,11 @@ class Reader:
                 self.fail(shown(text), "a duration such as 30s, 5m or 1h30m", name)
                 return ""
         return text
+
+
+def _whole(value: Any) -> Any:
+    """Return a number such as 4.0 as the whole number that JSON, and so Kubernetes, makes of it."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _text_instead_of(value: object) -> str:

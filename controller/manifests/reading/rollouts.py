@@ -13,7 +13,7 @@ from controller.manifests.problems import shown
 from controller.manifests.reading.analyses import read_background_analysis
 from controller.manifests.reading.metadata import read_extensions, read_metadata
 from controller.manifests.reading.pods import read_pod_template, read_selector
-from controller.manifests.reading.reader import INT32_MAX, Reader
+from controller.manifests.reading.reader import INT32_MAX, RENDER, Reader
 from controller.manifests.reading.routers import read_traffic_routing
 from controller.manifests.reading.steps import read_step
 from controller.manifests.values import (
@@ -29,7 +29,6 @@ from controller.manifests.values import (
     canonical_json,
 )
 
-_RENDER = "to be rendered first, for example: kubectl kustomize DIR > rendered.yaml"
 _SCALE_DOWN = ("never", "onsuccess", "progressively")
 
 
@@ -42,7 +41,7 @@ def read_rollout(reader: Reader) -> Rollout | None:
     _check_one_strategy(spec)
     missing = [name for name in ("selector", "template", "strategy") if not spec.has(name)]
     if not spec.has("workloadRef") and _is_fragment(spec, missing):
-        reader.fail(f"a kustomize patch or base (it has no {' and no '.join(missing)})", _RENDER)
+        reader.fail(f"a kustomize patch or base (it has no {' and no '.join(missing)})", RENDER)
         return None
     workload_ref = _workload_ref(spec)
     selector = read_selector(spec, required=workload_ref is None)
@@ -240,7 +239,9 @@ def _check_services(reader: Reader, strategy: CanaryStrategy) -> None:
     if strategy.ping_pong is None or routing is None:
         return
     if not (routing.alb or routing.istio or routing.plugins):
-        reader.fail(f"used with {', '.join(routing.routers)}", "alb, istio or a plugin as the router", "pingPong")
+        reader.fail(
+            f"used with {', '.join(routing.routers) or 'no router'}", "alb, istio or a plugin as the router", "pingPong"
+        )
     if routing.alb and not routing.alb.root_service:
         reader.fail("missing", "a root Service, because pingPong is used", "trafficRouting", "alb", "rootService")
 

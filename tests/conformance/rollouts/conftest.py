@@ -75,6 +75,8 @@ def rollout_manifest(scenario: dict[str, Any], version: str) -> dict[str, Any]:
     if scenario["traffic_routing"]:
         canary |= {"canaryService": "canary", "stableService": "stable"}
         canary["trafficRouting"] = {"nginx": {"stableIngress": "ingress"}}
+        if scenario["traffic_routing"] == "no router":
+            canary["trafficRouting"] = {}
         if "max_weight" in scenario:
             canary["trafficRouting"]["maxTrafficWeight"] = scenario["max_weight"]
     metadata: dict[str, Any] = {"name": scenario["name"]}

@@ -458,3 +458,20 @@ def test_unready_pods_of_older_sets_go_up_to_the_first_set_that_is_still_shrinki
     )
     scaled = [(a.pod_hash, a.replicas) for a in decide(snapshot, 0.0).actions if isinstance(a, ScaleReplicaSet)]
     assert scaled == [("a", 1)]
+
+
+def test_a_routing_without_a_router_sizes_pods_as_under_one_and_asks_no_one_for_a_weight():
+    # Ten pods, a step of 20 %: without a trafficRouting 2 and 8 of them (surge 25 %: 3 more for a while), with an
+    # empty one 2 beside a whole stable.
+    stage = Stage(rollout_of(Step(set_weight=20), WAIT, replicas=10))
+    stage.change(strategy=replace(stage.rollout.strategy, traffic_routing=TrafficRouting()))
+    stage.rest()
+    stage.change(template=V2)
+    actions = stage.rest()
+    assert not [action for action in actions if isinstance(action, SetWeight)]
+    assert stage.status.weights is None
+    assert [stage.ledger.replica_sets[role.pod_hash].wanted for role in (V1, V2)] == [10, 2]
+    stage.say(Word.ABORT)
+    stage.rest()
+    assert stage.status.phase is Phase.DEGRADED
+    assert [stage.ledger.replica_sets[role.pod_hash].wanted for role in (V1, V2)] == [10, 2]  # kept for the delay
