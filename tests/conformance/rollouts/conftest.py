@@ -595,3 +595,9 @@ def recorded() -> list[dict[str, Any]]:
 @pytest.fixture(scope="session")
 def player() -> Callable[..., World]:
     return play
+
+
+@pytest.fixture(scope="session")
+def policy_maker() -> Callable[[dict[str, Any]], tuple[v.Rollout, dict[str, v.AnalysisTemplate]]]:
+    """Return a scenario's rollout and templates, for another driver than this world's."""
+    return policy_of
