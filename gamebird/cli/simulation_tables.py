@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from sim.outcomes.result import SimulationResult
     from sim.suite.scoring import Score
 
-WIDTH = 132
+WIDTH = 144
 """Letters in a line where there is no terminal to fit into, as in a file or a pipe; below it, some columns go."""
 
 

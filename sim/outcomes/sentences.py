@@ -40,7 +40,9 @@ def errors_by_size(pairs: Sequence[Pair]) -> list[Sized]:
     return _by_size(
         Sized(size=one.release.errors, scenario=one, figures=figures)
         for one, figures in pairs
-        if one.release.model_copy(update={"errors": one.stable.errors}) == one.stable
+        if one.release.model_copy(update={"errors": one.stable.errors, "base_errors": one.stable.base_errors})
+        == one.stable
+        and one.release.base_errors <= one.stable.base_errors  # where everything fails, nothing is left for these
     )
 
 
