@@ -99,7 +99,7 @@ def in_order(vector: Vector) -> Vector:
         if index is None:
             return vector
         return Vector(ordered, vector.values[index], present)
-    some = present.reshape(len(labels), -1).any(axis=1)
+    some = present.any(axis=tuple(range(1, present.ndim)))
     index, ordered = labels.derived(some.tobytes(), lambda: _order_of(labels, np.flatnonzero(some).tolist()))
     if index is None:
         return vector
