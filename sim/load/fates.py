@@ -66,9 +66,8 @@ class Fates:
         self._chance = chance
         self._shares = list(accumulate(kind.share for kind in kinds))
         self._reached = [reaches(release, kind) for kind in kinds]
-        self._incidents = tuple(one for one in happenings.incidents if one.incident.side in ("both", own))
-        off = happenings.switched_off
-        self._off = off.noticed_by(pod) if off is not None and release.behind_flag is not None else None
+        self._side = own
+        self.meet(happenings)
         service = scenario.service
         self._warm_up_s = service.warm_up_s if release.warm_up_s is None else release.warm_up_s
         self._warm_up_factor = service.warm_up_factor if release.warm_up_factor is None else release.warm_up_factor
@@ -78,6 +77,15 @@ class Fates:
         self._recent: deque[float] = deque()
         self._uniforms: list[float] = []
         self._normals: list[float] = []
+
+    def meet(self, happenings: Happenings) -> None:
+        """Let requests from now on meet other happenings: the rollout has set one off."""
+        self._incidents: tuple[Happening, ...] = tuple(
+            one for one in happenings.incidents if one.incident.side in ("both", self._side)
+        )
+        off = happenings.switched_off
+        has_flag = off is not None and self._release.behind_flag is not None
+        self._off: tuple[float, float] | None = off.noticed_by(self._pod) if off is not None and has_flag else None
 
     def draw(self, t_s: float) -> Fate:
         """Return the fate of the next request, which comes at `t_s`."""

@@ -14,6 +14,7 @@ from typing import Any
 from simpy import Environment
 
 from sim.load.fates import Fate, Fates
+from sim.load.happenings import Happenings
 from sim.metrics_model.cells import End, Ending
 from sim.metrics_model.plan import MetricsPlan
 from sim.platform import NEVER, PodLife
@@ -91,9 +92,9 @@ class Server:
         self.taken = 0
         self.lost = 0
 
-    def renew(self, fates: Fates) -> None:
-        """Let requests meet other conditions from now on."""
-        self._fates = fates
+    def meet(self, happenings: Happenings) -> None:
+        """Let requests meet other happenings from now on."""
+        self._fates.meet(happenings)
 
     def take(self, now_s: float) -> None:
         """Take the next request."""

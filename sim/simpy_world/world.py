@@ -215,7 +215,7 @@ class World:
 
     def _fates(self, life: PodLife) -> Fates:
         named = zlib.crc32(life.name.encode())
-        chance = stream(self._seed, "requests", self._run, named, life.incarnation, len(self._instants))
+        chance = stream(self._seed, "requests", self._run, named, life.incarnation)
         return Fates(self._stage.scenario, self._happenings, self._stage.plan.space.kinds, life, chance)
 
     def _meet_happenings(self) -> None:
@@ -226,7 +226,7 @@ class World:
             horizon_s = self._stage.deployment.bound_s + AFTER_S
             self._arrivals.changed(scenario.traffic.curve(horizon_s, self._happenings.changes))
         for server in self._servers:
-            server.renew(self._fates(server.life))
+            server.meet(self._happenings)
 
     def _nobody(self) -> None:
         self._unserved += 1

@@ -21,7 +21,7 @@ from sim.scenarios import Incident, Scenario, Scrapes, Service
 from sim.simpy_world import play_run
 
 COHORTS = 10
-RUNS_FEW, RUNS_MANY = 20, 300  # of the SimPy world: in every test run, and in the longer search
+RUNS_FEW, RUNS_MANY = 12, 300  # of the SimPy world: in every test run, and in the longer search
 FLOCK = 300  # runs of the flock a cohort
 P_MIN = 0.001
 
