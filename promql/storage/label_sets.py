@@ -31,6 +31,10 @@ class LabelSets(tuple[Labels, ...]):
         self._derived = {}
         return self
 
+    def __reduce__(self) -> tuple[type[LabelSets], tuple[tuple[Labels, ...]]]:
+        # Another process, or a copy, works out for itself what it needs.
+        return LabelSets, (tuple(self),)
+
     def derived(self, key: Hashable, work: Callable[[], T]) -> T:
         """Return what `work` gives for these label sets, working it out once for each key."""
         found: T | None = self._derived.get(key)

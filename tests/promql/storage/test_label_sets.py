@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import numpy as np
 import pytest
 
@@ -41,6 +43,14 @@ def test_what_is_known_outlives_the_objects_that_it_was_asked_of():
     known = label_sets_of([A, B])
     for _ in range(1_000):
         assert label_sets_of([A, B]) is known
+
+
+def test_what_was_worked_out_is_not_sent_to_other_processes():
+    known = LabelSets([A, B])
+    known.derived("x", lambda: np.zeros(100_000))
+    sent = pickle.dumps(known)
+    assert len(sent) < 1_000
+    assert pickle.loads(sent) == known
 
 
 def test_what_is_remembered_is_bounded():
