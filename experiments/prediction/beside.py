@@ -45,7 +45,7 @@ def between(span: Range | None, said: Callable[[float | None], str]) -> str:
     """Return a range in words; a dash where nothing was seen."""
     if span is None:
         return "–"
-    if span.low == span.high:
+    if said(span.low) == said(span.high):
         return said(span.median)
     return f"{said(span.low)} to {said(span.high)}, median {said(span.median)}"
 

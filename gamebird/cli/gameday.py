@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -20,6 +21,7 @@ from gamebird.cli.exits import Exit, exits
 
 if TYPE_CHECKING:
     from experiments.gameday_files import GameDay
+    from experiments.prediction.predicting import Prediction
     from experiments.report.writing import Rehearsed
     from experiments.runner import Options
 
@@ -31,6 +33,13 @@ class Output(StrEnum):
 
     TABLE = "table"
     JSON = "json"
+
+
+class World(StrEnum):
+    """Where a game day is played."""
+
+    LOCAL = "local"
+    SIM = "sim"
 
 
 class RunByDefault(typer.core.TyperGroup):
@@ -64,7 +73,16 @@ def run(
     policy: Annotated[
         str, typer.Option(help="Which of the file's policies: as-written, corrected, or both. The first unless said.")
     ] = "",
+    world: Annotated[
+        World, typer.Option(help="local: real processes on this machine; sim: many runs in virtual time.")
+    ] = World.LOCAL,
     speed: Annotated[float, typer.Option(help="Policy seconds in a second of the wall.")] = 20.0,
+    runs: Annotated[
+        int | None, typer.Option(min=1, help="Simulated runs of each policy; some hundreds to thousands unless said.")
+    ] = None,
+    predict: Annotated[
+        bool, typer.Option(help="Simulate the game day too, and put what was predicted beside what was observed.")
+    ] = True,
     seed: Annotated[int, typer.Option(min=0, help="Chance: the same seed, the same arrivals.")] = 1,
     report: Annotated[
         Path | None, typer.Option(help="Where the reports go: a folder that is not there yet, or empty.")
@@ -92,16 +110,26 @@ def run(
     from loadgen.openloop import LoadError
     from loadgen.traffic import TrafficError
 
+    if world is World.SIM:
+        from gamebird.cli.gameday_prediction import simulate_game_day
+
+        raise SystemExit(
+            simulate_game_day(file, policy, speed=speed, seed=seed, runs=runs, as_json=output is Output.JSON)
+        )
     with exits(
         wrong_input=(ManifestError, SpeedError, ReportError, TrafficError, UsageError),
         world_failed=(WorldError, RehearsalError, LoadError, FaultError),
     ):
         game_day = load_game_day(file)
         options = _options(speed, seed, prometheus, keep)
-        policies = _policies(game_day, policy)
+        policies = pick_policies(game_day, policy)
         _warn(game_day, policies)
         folder = _report_folder(report, game_day.name)
-        rehearsed = _rehearse(game_day, policies, options, quiet=output is Output.JSON)
+        predictions = _predictions(game_day, policies, options, runs) if predict else {}
+        rehearsed = [
+            replace(one, prediction=predictions.get(one.card.policy))
+            for one in _rehearse(game_day, policies, options, quiet=output is Output.JSON)
+        ]
         written = write_reports(folder, rehearsed, description=game_day.description)
     if output is Output.JSON:
         print(json.dumps({**report_as_json(rehearsed), "reports": str(written)}, indent=2, ensure_ascii=False))
@@ -125,7 +153,12 @@ def _options(speed: float, seed: int, prometheus: Path | None, keep: bool) -> Op
         raise UsageError(f"--speed: {error}") from error
 
 
-def _policies(game_day: GameDay, named: str) -> list[str]:
+def pick_policies(game_day: GameDay, named: str) -> list[str]:
+    """Return the names of the policies that were asked for.
+
+    Raises:
+        UsageError: the game day has none of that name.
+    """
     known = list(game_day.policies)
     if not named:
         return known[:1]
@@ -134,6 +167,14 @@ def _policies(game_day: GameDay, named: str) -> list[str]:
     if named not in known:
         raise UsageError(f"--policy {named}: {game_day.path} has {', '.join(known)}, and both")
     return [named]
+
+
+def _predictions(
+    game_day: GameDay, policies: list[str], options: Options, runs: int | None
+) -> dict[str, Prediction | None]:
+    from gamebird.cli.gameday_prediction import predict_quickly
+
+    return {name: predict_quickly(game_day, name, options, runs) for name in policies}
 
 
 def _report_folder(named: Path | None, name: str) -> Path:
@@ -201,7 +242,21 @@ def _print(rehearsed: list[Rehearsed], written: Path) -> None:
             if not check.held:
                 text = f"  {check.what}: expected {check.expected}, was {check.actual}"
                 console.print(text, style="red", markup=False)
+    for one in rehearsed:
+        if one.prediction is not None:
+            _print_prediction(console, one)
     console.print(f"\nReport: {written / 'report.html'}", markup=False, soft_wrap=True)
+
+
+def _print_prediction(console: Any, one: Rehearsed) -> None:
+    from experiments.prediction.beside import beside, interval_note
+
+    assert one.prediction is not None
+    title = f"{one.card.policy}: predicted by {one.prediction.runs:,} simulated runs, and observed. {interval_note()}"
+    console.print(f"\n{title}", markup=False)
+    for line in beside(one.prediction, one.card):
+        mark = {True: "", False: "  (not as predicted)", None: ""}[line.inside]
+        console.print(f"  {line.what}: {line.predicted}; observed {line.observed}{mark}", markup=False, soft_wrap=True)
 
 
 def _print_record(console: Any, line: Any) -> None:
