@@ -194,17 +194,11 @@ def _simulate(asked: Asked) -> int:
             showing_progress(len(scenarios) * runs) as progress,
         ):
             result = simulate(policy, scenarios, engine=engine, runs=runs, seed=asked.seed, progress=progress)
-        score = _score(result) if asked.suite else None
+        score = result.score() if asked.suite else None
         if page is not None:
             _write_page(result, page, score)
         _show(result, asked.output, score)
     return Exit.GOOD if result.complete else INTERRUPTED
-
-
-def _score(result: SimulationResult) -> Score:
-    from sim.suite.scoring import score_of
-
-    return score_of(result.figures)
 
 
 def _check(asked: Asked) -> None:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
+    from sim.suite.scoring import Score
+
 PHASE_NAMES = (*(phase.value for phase in PHASES), "MissingEvidence")
 
 
@@ -143,6 +145,12 @@ class SimulationResult:
                 raise NotRecorded(_NOT_RECORDED)
             tables[one.scenario.name] = (one.scenario, one.table, one.measurements)
         return rejudge(self.policy, tables, metric=metric, success=success, failure=failure, requests_min=requests_min)
+
+    def score(self) -> Score:
+        """Return the confusion matrix and the score of these releases; docs/simulate.md says how they are counted."""
+        from sim.suite.scoring import score_of
+
+        return score_of(self.figures)
 
     def plot_detection(self) -> Figure:
         """Return the share caught against the size of the fault, as a picture."""
