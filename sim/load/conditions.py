@@ -10,7 +10,6 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import pdtrc
 
 from sim.load.happenings import Happening, Happenings
 from sim.load.pods import Pod
@@ -206,6 +205,8 @@ def above_load(rps: Floats, limit_rps: float) -> Floats:
 
     Requests are Poisson, so that many others were there with P(N + 1 > limit × window).
     """
+    from scipy.special import pdtrc
+
     others = np.floor(limit_rps * LOAD_WINDOW_S) - 1.0
     mean = rps * LOAD_WINDOW_S
     if others < 0:

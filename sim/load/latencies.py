@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr
 
 from sim.releases import Latency
 
@@ -48,7 +47,7 @@ def _body(at_s: Floats, median_s: float, sigma: float) -> Floats:
         return np.asarray(at_s >= median_s - _ROUNDING_S, dtype=np.float64)
     with np.errstate(divide="ignore"):
         logs = np.log(np.maximum(at_s, 0.0))
-    return np.asarray(ndtr((logs - math.log(median_s)) / sigma), dtype=np.float64)
+    return _normal_below((logs - math.log(median_s)) / sigma)
 
 
 def bin_shares(
@@ -114,4 +113,18 @@ def _body_below(at_s: Floats, median_s: float, sigma: float) -> Floats:
     with np.errstate(divide="ignore"):
         logs = np.log(np.maximum(at_s, 0.0))
     whole_s = median_s * math.exp(sigma**2 / 2)
-    return np.asarray(whole_s * ndtr((logs - math.log(median_s)) / sigma - sigma), dtype=np.float64)
+    return whole_s * _normal_below((logs - math.log(median_s)) / sigma - sigma)
+
+
+_FEW = 256
+
+
+def _normal_below(values: Floats) -> Floats:
+    """Return the share of a standard normal distribution below each value."""
+    if values.size <= _FEW:
+        # Most scenarios ask for nothing else, and loading scipy takes longer than simulating a thousand runs.
+        shares = [0.5 * math.erfc(-value * math.sqrt(0.5)) for value in values.ravel().tolist()]
+        return np.array(shares).reshape(values.shape)
+    from scipy.special import ndtr
+
+    return np.asarray(ndtr(values), dtype=np.float64)

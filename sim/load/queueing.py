@@ -18,7 +18,6 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import gammaincinv, gammaln, logsumexp
 
 Floats = NDArray[np.float64]
 
@@ -59,6 +58,8 @@ def laws(concurrency: int, queue_max: int, stretch: float) -> QueueLaws:
     Args:
         stretch: how much longer queues are than with exponential service times: (1 + cv²)/2.
     """
+    from scipy.special import gammaln, logsumexp
+
     room = max(round(queue_max / stretch), 1 if queue_max else 0)
     states = np.arange(concurrency + room + 1, dtype=np.float64)
     busy, queued = np.minimum(states, concurrency), np.maximum(states - concurrency, 0.0)
@@ -194,6 +195,8 @@ class Waited(Protocol):
 
 def wait_points_s(waiting: Waited) -> Floats:
     """Return (pieces, points) waits that stand for equal shares of those that wait, by a gamma law."""
+    from scipy.special import gammaincinv
+
     shape = 1 / np.maximum(waiting.wait_cv2, 1e-6)
     unit = gammaincinv(shape[:, None], QUANTILES[None, :]) / shape[:, None]
     mean = unit.mean(axis=1, keepdims=True)
