@@ -10,9 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics_families
-from prometheus_client.parser import text_string_to_metric_families as text_families
-
 from promql.go_numbers import bound_text
 from promql.storage.blocks import STALE_NAN
 from promql.storage.labels import METRIC_NAME, Labels, labels_of
@@ -59,6 +56,10 @@ def read_exposition(text: str, *, content_type: str = "") -> Exposition:
     Raises:
         ExpositionError: the text cannot be parsed.
     """
+    # Loaded here because it brings an HTTP server along, which whoever only evaluates need not wait for.
+    from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics_families
+    from prometheus_client.parser import text_string_to_metric_families as text_families
+
     parse = openmetrics_families if is_openmetrics(text, content_type) else text_families
     samples, families = [], []
     try:
