@@ -36,6 +36,12 @@ class Demands:
 
 def instant_of(demand: Demand, from_s: float, requests: float) -> float:
     """Return when all traffic from `from_s` on will have come to so many expected requests; inf: never."""
+    rps = demand.rps_at(from_s)
+    if rps > 0.0:
+        # As most traffic is: the rate stays as it is until then.
+        guess_s = from_s + requests / rps
+        if abs(demand.requests(from_s, guess_s) - requests) <= rps * _EXACT_S:
+            return guess_s
     low_s, span_s = from_s, 1.0
     while demand.requests(from_s, from_s + span_s) < requests:
         low_s = from_s + span_s

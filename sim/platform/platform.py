@@ -10,6 +10,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import takewhile
 
 from controller.core.actions import (
     Action,
@@ -33,8 +34,6 @@ from sim.scenarios import Trigger
 
 # Kinds of events, in the order in which they happen at one instant.
 _LIFE, _DEATH, _LAST_REQUEST, _ROUTE, _SYNC = range(5)
-
-_RECENT = 100  # stretches in which the last moments lie: far more than there are
 
 _Route = tuple[float, str, object]  # (holds from, what, value)
 
@@ -409,8 +408,10 @@ class Platform:
         begins = [(begins_s(gap, self.instants), gap.for_s) for gap in rules.metrics_missing]
         wanted: int | None = None
         if not any(from_s <= now_s < from_s + for_s for from_s, for_s in begins):
-            recent = [*self.timeline[-_RECENT:], self.current]
-            requests = requests_of(ground.demands.on_path(self.instants), recent, now_s - METRICS_WINDOW_S, now_s)
+            begin_s = now_s - METRICS_WINDOW_S
+            recent = [self.current]
+            recent += takewhile(lambda stretch: stretch.until_s > begin_s, reversed(self.timeline))
+            requests = requests_of(ground.demands.on_path(self.instants), recent, begin_s, now_s)
             standing = [(index, self.lives[index]) for indices in self._standing.values() for index in indices]
             found = uses(ground.scenario, standing, requests, now_s)
             wanted = recommended(rules, ground.scenario.service.cpu_request, self.size, found)
