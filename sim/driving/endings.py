@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from controller.core.driving import PlatformLedger
 from controller.core.runs import AnalysisPhase, AnalysisRun, MetricResult
 from controller.core.status import PauseReason, RolloutStatus, decision_key
-from controller.manifests.values import Rollout
+from controller.core.verdicts import counts_in_a_row
+from controller.manifests.values import Metric, Rollout
 
 _BAD = (AnalysisPhase.FAILED, AnalysisPhase.ERROR, AnalysisPhase.INCONCLUSIVE)
 
@@ -62,24 +63,24 @@ def _analysis_key(run: AnalysisRun) -> tuple[object, ...]:
         status.phase,
         run.terminate,
         status.started_s,
-        tuple(_counters(result) for result in status.results),
+        tuple(_counters(run.metric(result.name), result) for result in status.results),
     )
 
 
-def _counters(result: MetricResult) -> tuple[object, ...]:
+def _counters(metric: Metric, result: MetricResult) -> tuple[object, ...]:
+    """Return what of a metric's counters its limits can still ask for; the others would only keep runs apart."""
     last = result.measurements[-1] if result.measurements else None
+    failed = result.consecutive_failure if counts_in_a_row(metric) else result.failed
     return (
         result.name,
         result.phase,
-        result.count,
-        result.successful,
-        result.failed,
+        0 if metric.measurements_wanted is None else result.count,
+        result.successful > 0,
+        0 if metric.failure_limit < 0 else failed,
         result.inconclusive,
-        result.error,
         result.consecutive_error,
-        result.consecutive_success,
-        result.consecutive_failure,
-        result.missing,
+        result.consecutive_success if metric.consecutive_success_limit > 0 else 0,
+        result.missing > 0,
         result.missing_since_s,
         None if last is None else (last.finished_s, last.phase is AnalysisPhase.ERROR),
     )
