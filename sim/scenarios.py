@@ -232,6 +232,8 @@ class Scenario(_Value):
     Attributes:
         kind: whether the policy should promote the release or stop it. The suite's labels and scores come from it.
         deploy_s: when the release is deployed; None: after the longest window of the policy's queries, at least 300 s.
+        promotes_after_s: a person promotes a rollout that has waited so long at a pause without a duration; None:
+            nobody does, and the run ends there. Nobody promotes past an analysis that was inconclusive.
         slow_after_s: an answer later than this is a bad request; None: none is too slow.
         bound_s: a run that goes on for so long after the deployment is cut and counted as stuck; None: three times the
             longest that the policy can take when nothing is wrong, and at least an hour.
@@ -254,6 +256,7 @@ class Scenario(_Value):
     controller: ControllerModel = Field(default_factory=ControllerModel)
     kill_switch: KillSwitch | None = None
     deploy_s: Instant | None = None
+    promotes_after_s: Delay | None = None
     slow_after_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = 1.0
     bound_s: Span | None = None
 

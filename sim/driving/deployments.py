@@ -112,7 +112,7 @@ def longest_s(policy: Policy, scenario: Scenario) -> float:
     start_s = scenario.pods.start_s + scenario.release.start_s + policy.rollout.min_ready_s
     for index, step in enumerate(policy.rollout.strategy.steps):
         if step.pause is not None:
-            total_s += step.pause.duration_s or 0.0
+            total_s += (scenario.promotes_after_s or 0.0) if step.pause.duration_s is None else step.pause.duration_s
         if step.set_weight is not None or step.set_canary_scale is not None:
             total_s += 2 * start_s
         if step.analysis is not None:

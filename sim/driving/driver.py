@@ -20,7 +20,7 @@ from controller.core.plan import plan_of
 from controller.core.records import OperatorRecord
 from controller.core.runs import AnalysisRun, AnalysisStatus, Measurement
 from controller.core.snapshot import Snapshot
-from controller.core.status import RolloutStatus
+from controller.core.status import PauseReason, RolloutStatus
 from controller.manifests.values import Rollout
 from sim.driving.deployments import LOOKS_MAX, Deployment
 from sim.driving.endings import failed_metric, run_key, waits_for_a_person
@@ -148,6 +148,8 @@ class VirtualDriver:
                     self._look(at_s)
                 elif not self._deployed and self._deployment.deploy_s <= at_s:
                     self._deploy()
+                elif self._person_s() <= at_s:
+                    self.say(Word.PROMOTE)
             self._conclude()
             asking = self._due()
             if asking is not None:
@@ -199,7 +201,7 @@ class VirtualDriver:
         at_s = min(self.platform.next_s(), wake_s)
         if not self._deployed:
             return min(at_s, self._deployment.deploy_s)
-        return min(at_s, self._cut_s())
+        return min(at_s, self._cut_s(), self._person_s())
 
     def _cut_s(self) -> float:
         """Return when the run is cut, whatever it waits for."""
@@ -207,7 +209,18 @@ class VirtualDriver:
             return self._aborted_s + RECOVERY_MAX_S
         if self._promoted_s < NEVER:
             return self._promoted_s + SWITCH_MAX_S
+        if self._person_s() < NEVER:
+            return self._bound_s
         return min(self._bound_s, self._waits_since_s + WATCHED_PAUSE_S)
+
+    def _person_s(self) -> float:
+        """Return when a person promotes the rollout that waits at a pause step; inf: nobody does."""
+        patience_s = self._deployment.scenario.promotes_after_s
+        if patience_s is None or self._waits_since_s == NEVER or self._rollout.paused:
+            return NEVER
+        if self.status.pause(PauseReason.INCONCLUSIVE_ANALYSIS) is not None:
+            return NEVER
+        return self._waits_since_s + patience_s
 
     def _wake_s(self) -> float:
         """Return when the controller next looks: its delay after a cause, and not while it is away."""
@@ -346,6 +359,8 @@ class VirtualDriver:
             return
         if self._waits_since_s == NEVER:
             self._waits_since_s = self.now_s
+        if self._person_s() < NEVER:
+            return
         watched = any(not run.status.phase.completed for run in self.ledger.runs.values())
         if not watched or self.now_s >= self._waits_since_s + WATCHED_PAUSE_S:
             self._failed = failed_metric(self.ledger.runs, self.status, self.status)

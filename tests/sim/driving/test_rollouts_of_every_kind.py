@@ -214,3 +214,26 @@ def test_routers_that_select_pods_themselves_send_them_their_share(policy_of, ev
     assert release_shares(driver) == pytest.approx([0.0, 0.25, 0.5, 1.0])
     aborted = play(policy, even(), BAD)
     assert (aborted.verdict.outcome, aborted.platform.release_share) == (Outcome.ABORTED, 0.0)
+
+
+def test_a_person_promotes_what_waits_at_a_pause_so_long_after(policy_of, even, play):
+    policy = policy_of("[{setWeight: 25}, {pause: {}}, {setWeight: 50}, {pause: {}}]")
+    driver = play(policy, even(promotes_after_s=120.0))
+    assert driver.verdict.outcome is Outcome.PROMOTED
+    # Paused at 305.2; promoted at 425.2, seen 0.1 s later; the second pod is ready at 430.3 and seen at 430.4; the
+    # second pause is over at 550.4, seen at 550.5; two more pods are ready at 555.5, and seen at 555.6.
+    assert driver.verdict.at_s == pytest.approx(555.6)
+    assert release_shares(driver) == pytest.approx([0.0, 0.25, 0.5, 1.0])
+
+
+def test_while_a_person_waits_an_analysis_beside_may_abort(policy_of, even, play):
+    policy = policy_of("[{setWeight: 25}, {pause: {}}]", canary=BACKGROUND, more="initialDelay: 1m")
+    verdict = play(policy, even(promotes_after_s=300.0), GOOD, BAD).verdict
+    assert (verdict.outcome, verdict.metric) == (Outcome.ABORTED, "errors")
+
+
+def test_nobody_promotes_past_an_inconclusive_analysis_or_a_paused_spec(policy_of, even, play):
+    scenario = even(promotes_after_s=60.0)
+    inconclusive = play(policy_of(f"[{{setWeight: 25}}, {ANALYSIS}]"), scenario, AnalysisPhase.INCONCLUSIVE)
+    paused = play(policy_of("[{setWeight: 25}]", spec="  paused: true"), scenario)
+    assert {inconclusive.verdict.outcome, paused.verdict.outcome} == {Outcome.PAUSED}
