@@ -31,7 +31,8 @@ def engine_of(
         metrics_map: a file, or its content as plain values.
 
     Raises:
-        SpecError: no engine of this name, options that it does not have, or no scheduler at the address.
+        SpecError: no engine of this name, or options that it does not have.
+        ConnectionError: no scheduler at the address.
         sim.metrics_model.PlanError: a map that cannot be read.
     """
     if workers is not None and workers < 1:

@@ -143,13 +143,20 @@ def _of_good(pairs: Sequence[Pair]) -> Iterator[str]:
     if not good:
         return
     scenario, worst = max(good, key=lambda pair: pair[1].caught.value)
-    name = "A good release" if len(good) == 1 else f"The good release {scenario.name}"
+    often = sum(figures.caught.value > NEVER for _, figures in good)
     if worst.caught.value == 0:
         all_of_them = "A good release" if len(good) == 1 else f"None of the {len(good)} good releases"
         verb = "is never aborted" if len(good) == 1 else "is ever aborted"
         yield f"{all_of_them} {verb}{_bound(worst)}."
+    elif len(good) == 1:
+        yield f"A good release is aborted in {interval(worst)} of the runs."
+    elif often > 1:
+        yield (
+            f"{often} of {len(good)} good releases are aborted in more than {share(NEVER)} of the runs, "
+            f"{scenario.name} in {interval(worst)}."
+        )
     else:
-        yield f"{name} is aborted in {interval(worst)} of the runs."
+        yield f"Of {len(good)} good releases {scenario.name} is aborted most, in {interval(worst)} of the runs."
     waiting = max(
         (figures.outcomes["paused"].value + figures.outcomes["stuck"].value for _, figures in good), default=0
     )

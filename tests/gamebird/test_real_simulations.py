@@ -77,7 +77,7 @@ def test_the_reference_engine_returns_the_same_tables(policy: gb.Policy) -> None
         ("flight", {}, "there are flock and simpy"),
         ("flock", {"workers": 0}, "workers is 0"),
         ("simpy", {"dask": "tcp://127.0.0.1:1"}, "takes neither dask"),
-        ("flock", {"dask": "nonsense://"}, "no Dask scheduler answers"),
+        ("flock", {"dask": "nonsense://"}, "it needs for example tcp://host:8786"),
     ],
 )
 def test_an_engine_that_cannot_be_had_is_refused(name: str, options: dict[str, object], said: str) -> None:

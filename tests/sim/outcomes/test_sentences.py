@@ -72,6 +72,20 @@ def test_a_good_release_that_is_aborted_is_told_with_its_interval(
     assert found[-1].startswith("A good release is aborted in 10 % (")
 
 
+def test_of_many_good_releases_those_that_are_aborted_are_counted(
+    as_written: Policy, pair: Callable[..., Pair]
+) -> None:
+    def named(name: str, aborted: int) -> Pair:
+        scenario, figures = pair(Release(), aborted)
+        return scenario.model_copy(update={"name": name}), figures
+
+    bad = pair(Release(errors=0.5), 100)
+    many = sentences(as_written, [named("a", 10), named("b", 100), named("c", 0), bad])
+    assert many[-1].startswith("2 of 3 good releases are aborted in more than 5 % of the runs, b in 100 % (")
+    few = sentences(as_written, [named("a", 3), named("b", 0), bad])
+    assert few[-1].startswith("Of 2 good releases a is aborted most, in 3 % (")
+
+
 def test_never_is_not_said_without_a_bound(as_written: Policy, pair: Callable[..., Pair]) -> None:
     found = sentences(as_written, [pair(Release(), 0), pair(Release(errors=0.5), 100)])
     assert found[-1] == "A good release is never aborted (in at most 3.8 % of such rollouts)."
