@@ -7,18 +7,17 @@ conducts: every request is a greenlet of its own. Only `__main__` imports this m
 from __future__ import annotations
 
 import math
-import os
 import signal
 import time
 from pathlib import Path
 from typing import ClassVar
 
 import gevent
-import gevent.os
 from locust import User, task
 from locust.env import Environment
 
 from loadgen.openloop.conductor import Conductor
+from loadgen.openloop.leash import read_commands, watch_parent
 from loadgen.openloop.plan import Plan
 
 
@@ -53,9 +52,9 @@ def run(plan: Plan, directory: Path, *, parent_pid: int | None, obey_stdin: bool
     for number in (signal.SIGTERM, signal.SIGINT):
         gevent.signal_handler(number, conductor.stop, f"it got {signal.Signals(number).name}")
     if parent_pid is not None:
-        gevent.spawn(_watch_parent, conductor, parent_pid)
+        gevent.spawn(watch_parent, parent_pid, conductor.stop)
     if obey_stdin:
-        gevent.spawn(_read_commands, conductor)
+        gevent.spawn(read_commands, conductor.obey, conductor.stop)
     runner = environment.create_local_runner()
     runner.start(1, spawn_rate=1)
     runner.greenlet.join()
@@ -67,20 +66,3 @@ def _wait_for_begin_s(plan: Plan) -> float:
     if plan.begin_policy_s is None:
         return 0.0
     return (plan.begin_policy_s - plan.origin_policy_s) / plan.speed + plan.origin_monotonic_s - time.monotonic()
-
-
-def _watch_parent(conductor: Conductor, parent_pid: int) -> None:
-    # Not the kernel's parent-death signal: it also comes when only the thread ended that started this process.
-    while os.getppid() == parent_pid:
-        gevent.sleep(0.2)
-    conductor.stop("whoever started it is gone")
-
-
-def _read_commands(conductor: Conductor) -> None:
-    gevent.os.make_nonblocking(0)
-    waiting = b""
-    while data := gevent.os.nb_read(0, 65_536):
-        *lines, waiting = (waiting + data).split(b"\n")
-        for line in lines:
-            conductor.obey(line.decode("utf-8", "replace"))
-    conductor.stop("whoever started it hung up")
