@@ -28,3 +28,7 @@ class LabelError(PlanError):
 
 class NamelessSelectorError(PlanError):
     """A selector without a metric's name selects whatever there is, and the model cannot make that."""
+
+
+class ProviderError(PlanError):
+    """A metric asks somebody whom the model does not know; an error in its place would predict another policy."""

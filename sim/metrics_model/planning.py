@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from controller.manifests.values import Metric, PrometheusProvider
+from controller.manifests.values import Metric, OtherProvider, PrometheusProvider
 from controller.metrics.counting import count_query, slow_query
 from promql.syntax.reading import passes
 from promql.syntax.tree import METRIC_NAME, MatchOp, VectorSelector
@@ -20,6 +20,7 @@ from sim.load.latencies import bin_means_s
 from sim.metrics_model.asked import MetricAsked, asked_of
 from sim.metrics_model.cells import CellSpace, End, Ending, endings_of, kinds_of
 from sim.metrics_model.conventions import Counts, Family, Seen
+from sim.metrics_model.errors import ProviderError
 from sim.metrics_model.mapping import MetricsMap, family_of
 from sim.metrics_model.naming import HASH_LABELS, Naming
 from sim.metrics_model.options import (
@@ -52,10 +53,25 @@ def plan_metrics(
     """Return the series that these metrics' queries need, and those that count the requests behind them.
 
     Raises:
-        PlanError: a query that the model cannot feed.
+        PlanError: a query that the model cannot feed, or a metric that asks no Prometheus.
         promql.syntax.PromQLSyntaxError: a query that is none.
     """
-    return plan_queries(queries_of(metrics), scenario, naming, metrics_map)
+    asked = tuple(metrics)
+    for metric in asked:
+        _refuse_provider(metric)
+    return plan_queries(queries_of(asked), scenario, naming, metrics_map)
+
+
+def _refuse_provider(metric: Metric) -> None:
+    provider = metric.provider
+    if not isinstance(provider, PrometheusProvider):
+        kind = provider.kind if isinstance(provider, OtherProvider) else "web"
+        raise ProviderError(
+            f"metric {metric.name} asks the provider {kind}, whose answers nobody here knows; the simulator answers "
+            f"Prometheus queries"
+        )
+    if provider.range_query is not None:
+        raise ProviderError(f"metric {metric.name} has a rangeQuery; the simulator answers instant queries")
 
 
 def queries_of(metrics: Iterable[Metric]) -> tuple[str, ...]:
