@@ -29,10 +29,10 @@ Whose = Literal["stable", "release"]
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Counted:
-    """A unit of `Counters`: one life of a pod, or one side of a proxy whose pods nobody counts.
+    """A unit of `Counters`: one life of a pod, one side of a proxy whose pods nobody counts, or those without a pod.
 
     Attributes:
-        lives: positions of the lives whose requests it counts.
+        lives: positions of the lives whose requests it counts; none for the requests that no pod is there for.
     """
 
     key: int
@@ -132,7 +132,7 @@ class Scene:
         self.load = cast.load.on_path(platform.instants)
         self._spans = self.load.spans(self.lives, self.stretches)
         own = tuple(cast.unit(life, place) for place, life in enumerate(self.lives))
-        self.units = self._sides() if cast.by_side else own
+        self.units = (*(self._sides() if cast.by_side else own), *self._nobody())
         self.targets = (*self._pods(own), *self._proxies())
         self.visible_ms = floor((self.now_s - cast.scenario.prometheus.lag_s) * 1000 + 0.5)
 
@@ -151,6 +151,14 @@ class Scene:
             )
             for is_release in (False, True)
         )
+
+    def _nobody(self) -> tuple[Counted, ...]:
+        """Return the unit of requests that a proxy answers because no pod is there, if there are any."""
+        cast = self.cast
+        if cast.plan.unserved is None or not any(stretch.unserved for stretch in self.stretches):
+            return ()
+        # Counted with stable's: which side they were meant for is not told.
+        return (Counted(key=key_of("nobody", cast.seed, cast.cohort), born_ms=0, is_release=False, lives=()),)
 
     def _pods(self, own: Sequence[Counted]) -> list[Scraped]:
         cast = self.cast
@@ -179,15 +187,20 @@ class Scene:
     def means(self, spans: Sequence[tuple[Unit, int, int]]) -> Floats:
         """Return (spans, atoms) expected requests of each unit from one instant (ms) to another."""
         rows, parts = [], []
+        total = np.zeros((len(spans), self.atoms))
         for row, (unit, begin, end) in enumerate(spans):
-            for life in unit.lives:  # type: ignore[attr-defined]  # every unit here is a `Counted`
+            lives = unit.lives  # type: ignore[attr-defined]  # every unit here is a `Counted`
+            if not lives:
+                total[row] = self._spans.unserved(np.array([begin / 1000]), np.array([end / 1000]))[0]
+            for life in lives:
                 rows.append(row)
                 parts.append((life, begin, end))
-        lives, begins, ends = np.array(parts, dtype=np.int64).reshape(-1, 3).T
-        found = self._spans.means(lives, begins / 1000, ends / 1000)
+        if not parts:
+            return total
+        places, begins, ends = np.array(parts, dtype=np.int64).reshape(-1, 3).T
+        found = self._spans.means(places, begins / 1000, ends / 1000)
         if len(parts) == len(spans):
             return found
-        total = np.zeros((len(spans), self.atoms))
         np.add.at(total, rows, found)
         return total
 

@@ -48,7 +48,8 @@ def tally(scene: Scene, counters: Counters, rows: NDArray[np.intp], *, deploy_s:
         elif unit.born_ms < deploy_ms < end_ms:
             answered -= counters.at(unit, deploy_ms).sum(axis=0)[rows]
         total += answered
-    total += _unserved(scene, words, deploy_s, until_s)
+    if all(unit.lives for unit in scene.units):
+        total += _unserved(scene, words, deploy_s, until_s)
     return Tally(requests=total, canary_requests=canary, bad_requests=harmed)
 
 

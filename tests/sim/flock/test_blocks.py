@@ -136,3 +136,21 @@ def test_series_that_are_born_with_the_first_error_leave_the_ratio_empty_before(
     assert measured is not None
     assert (measured.phase == 3).all()
     assert (table.outcome == Outcome.ABORTED).all()
+
+
+def test_a_proxy_counts_what_no_pod_is_there_to_answer(stage_of: Callable[..., Stage]) -> None:
+    """Canaries that crash after 20 s now and then leave their half of the traffic without a pod: nginx answers 503."""
+    query = (
+        'sum(rate(nginx_ingress_controller_requests{status="503"}[2m])) / '
+        "sum(rate(nginx_ingress_controller_requests[2m]))"
+    )
+    stage = stage_of(
+        {"rps": 20.0, "release": Release(crash_after_s=20.0), "stable": Release()},
+        query=query,
+        condition="result[0] < 2",
+    )
+    table, measured = run_block(stage, seed=3, cohort=1, runs=np.arange(10), measurements=True)
+    assert measured is not None
+    assert (measured.value > 0.0).all()
+    assert (measured.value < 0.5).all()
+    assert (table.canary_requests < table.requests / 2).all()
