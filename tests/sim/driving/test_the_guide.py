@@ -9,6 +9,7 @@ import pytest
 from controller.core.invariants import breaches
 from controller.core.runs import AnalysisPhase
 from sim.outcomes.table import Outcome
+from sim.scenarios import TrafficChange, Trigger
 
 GOOD, BAD = AnalysisPhase.SUCCESSFUL, AnalysisPhase.FAILED
 
@@ -95,3 +96,10 @@ def test_the_invariants_hold_over_what_was_decided(guide, even, play, phases):
     for cohort in range(5):
         history = play(guide, even(pods={"start_s": 20.0, "sigma": 1.0}), *phases, cohort=cohort).history
         assert breaches(history) == []
+
+
+def test_a_window_that_waits_for_a_step_begins_when_the_rollout_is_there(guide, even, play):
+    change = TrafficChange(when=Trigger(step_at_least=3, after_s=10.0), for_s=60.0, rps=5.0)
+    platform = play(guide, even(traffic_changes=(change,)), GOOD).platform
+    # The first analysis, step 2, ends at 605.5.
+    assert platform.instants == {change.when: pytest.approx(615.5)}
