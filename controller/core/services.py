@@ -13,6 +13,7 @@ from dataclasses import replace
 from controller.core.actions import SelectService
 from controller.core.look import Look
 from controller.core.snapshot import ReplicaSetSeen
+from controller.manifests.values import CanaryStrategy
 
 STABLE = "stable"
 CANARY = "canary"
@@ -37,16 +38,26 @@ def reconcile_services(look: Look) -> None:
     select(look, CANARY, look.new, check=True)
 
 
+def names_by_role(canary: CanaryStrategy, stable_ping_pong: str) -> tuple[str, str]:
+    """Return the Services of stable and of the canary; two that swap their roles have those of the last promotion."""
+    pair = canary.ping_pong
+    if pair is None:
+        return canary.stable_service, canary.canary_service
+    if stable_ping_pong == PING:
+        return pair.ping_service, pair.pong_service
+    return pair.pong_service, pair.ping_service
+
+
 def _reconcile_ping_pong(look: Look) -> None:
     """Point that one of two swapping Services at the newest revision that is not stable's now, with pods or without.
 
     Nothing moves stable's: at a promotion the two only change their roles, and so no Service that users' traffic
     meets is moved, ever.
     """
-    pair = look.plan.canary.ping_pong
-    if pair is None or look.is_fully_promoted or look.new is None:
+    canary = look.plan.canary
+    if canary.ping_pong is None or look.is_fully_promoted or look.new is None:
         return
-    service = pair.pong_service if look.status.stable_ping_pong == PING else pair.ping_service
+    _, service = names_by_role(canary, look.status.stable_ping_pong)
     if look.services.canary_hash != look.new.pod_hash:
         _point(look, CANARY, service, look.services.canary_hash, look.new.pod_hash)
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from controller.core.runs import AnalysisRun
+from controller.core.services import names_by_role
 from controller.core.snapshot import PodSeen, ReplicaSetSeen, ServicesSeen, Snapshot
 from controller.core.status import RolloutStatus
 from controller.kubernetes import labels
@@ -80,7 +81,7 @@ class Observer:
             generation=int(metadata.get("generation") or 0),
             status=status,
             replica_sets=tuple(self._seen(each, rollout) for each in sets.values()),
-            services=self._services(rollout),
+            services=self._services(rollout, status.stable_ping_pong),
             runs=self._runs(metadata["uid"]),
             templates=self._templates(metadata["namespace"]),
         )
@@ -137,11 +138,11 @@ class Observer:
                 found.append(self._kept(key, lambda item=item: analysis_run_from(item)))
         return tuple(sorted(found, key=lambda run: (run.created_s, run.name)))
 
-    def _services(self, rollout: Rollout) -> ServicesSeen:
-        strategy = rollout.strategy
+    def _services(self, rollout: Rollout, stable_ping_pong: str) -> ServicesSeen:
+        stable, canary = names_by_role(rollout.strategy, stable_ping_pong)
         return ServicesSeen(
-            stable_hash=self._selected(rollout.namespace, strategy.stable_service),
-            canary_hash=self._selected(rollout.namespace, strategy.canary_service),
+            stable_hash=self._selected(rollout.namespace, stable),
+            canary_hash=self._selected(rollout.namespace, canary),
         )
 
     def _selected(self, namespace: str, service: str) -> str | None:

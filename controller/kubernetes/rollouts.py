@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from controller.core.decisions import Decision, decide
 from controller.core.records import Record
+from controller.core.services import names_by_role
 from controller.core.status import Condition, ConditionKind, Phase, RolloutStatus, Truth
 from controller.kubernetes.acting import Actor
 from controller.kubernetes.api.watching import Key
@@ -88,12 +89,12 @@ class RolloutReconciler:
         self._routes.pop(uid, None)
 
     def _remember(self, seen: Observed, status: RolloutStatus) -> None:
-        strategy = seen.snapshot.rollout.strategy
+        stable, canary = names_by_role(seen.snapshot.rollout.strategy, status.stable_ping_pong)
         stored = rollout_status_json(
             status,
             selector=selector_text(seen.snapshot.rollout.selector),
-            canary_service=strategy.canary_service,
-            stable_service=strategy.stable_service,
+            canary_service=canary,
+            stable_service=stable,
         )
         self._store(seen.item, stored)
 

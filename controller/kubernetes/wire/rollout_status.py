@@ -54,6 +54,7 @@ def rollout_status_json(
                 "weights": _weights_json(status.weights, canary_service, stable_service),
                 "currentStepAnalysisRunStatus": _reference_json(status.step_run),
                 "currentBackgroundAnalysisRunStatus": _reference_json(status.background_run),
+                "stablePingPong": status.stable_ping_pong,
             }
         ),
         "replicas": status.replicas,
@@ -103,6 +104,7 @@ def rollout_status_from(stored: Mapping[str, Any], *, revision: int) -> RolloutS
         weights=_weights_from(canary.get("weights")),
         step_run=_reference_from(canary.get("currentStepAnalysisRunStatus")),
         background_run=_reference_from(canary.get("currentBackgroundAnalysisRunStatus")),
+        stable_ping_pong=canary.get("stablePingPong", ""),
         replicas=int(stored.get("replicas") or 0),
         updated_replicas=int(stored.get("updatedReplicas") or 0),
         ready_replicas=int(stored.get("readyReplicas") or 0),

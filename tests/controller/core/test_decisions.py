@@ -11,6 +11,7 @@ from controller.core.decisions import decide
 from controller.core.driving import PlatformLedger, PodCounts
 from controller.core.operator import Word, ask
 from controller.core.runs import AnalysisPhase
+from controller.core.services import names_by_role
 from controller.core.status import PauseReason, Phase, RolloutStatus
 from controller.manifests.values import (
     Amount,
@@ -475,3 +476,10 @@ def test_a_routing_without_a_router_sizes_pods_as_under_one_and_asks_no_one_for_
     stage.rest()
     assert stage.status.phase is Phase.DEGRADED
     assert [stage.ledger.replica_sets[role.pod_hash].wanted for role in (V1, V2)] == [10, 2]  # kept for the delay
+
+
+def test_swapping_services_have_the_roles_of_the_last_promotion_and_ping_is_the_first_canarys():
+    pair = CanaryStrategy(ping_pong=PingPong(ping_service="a", pong_service="b"))
+    assert [names_by_role(pair, word) for word in ("", "ping", "pong")] == [("b", "a"), ("a", "b"), ("b", "a")]
+    fixed = CanaryStrategy(canary_service="c", stable_service="s")
+    assert names_by_role(fixed, "") == ("s", "c")

@@ -54,6 +54,7 @@ statuses = st.builds(
     abort=st.booleans(),
     aborted_s=st.none() | instants,
     promote_full=st.booleans(),
+    stable_ping_pong=st.sampled_from(["", "ping", "pong"]),
     restarted_s=st.none() | instants,
     weights=st.none()
     | st.builds(
