@@ -91,7 +91,7 @@ def _of_errors(policy: Policy, sized: Sequence[Sized]) -> Iterator[str]:
         said = True
     for one in between[-1:]:
         where = "" if said else rate(one.scenario)
-        yield f"{_fails(one, said)} is caught in {interval(one.figures)} of the runs{where}{_waits(one)}."
+        yield f"{_fails(one, said)} is {_how_often(one)}{where}{_waits(one)}."
         said = True
     for one in caught[:1]:
         yield _caught(one, _fails(one, said), "" if said else rate(one.scenario))
@@ -111,7 +111,11 @@ def _of_latency(sized: Sequence[Sized]) -> Iterator[str]:
     else:
         for one in sized[:1]:
             what = f"A canary that answers {one.size:g} times as slowly"
-            yield f"{what} is caught in {interval(one.figures)} of the runs{_waits(one)}."
+            yield f"{what} is {_how_often(one)}{_waits(one)}."
+
+
+def _how_often(one: Sized) -> str:
+    return "never caught" if one.figures.caught.value == 0 else f"caught in {interval(one.figures)} of the runs"
 
 
 def _is_missed(one: Sized) -> bool:
@@ -120,7 +124,7 @@ def _is_missed(one: Sized) -> bool:
 
 def _waits(one: Sized) -> str:
     waits = one.figures.outcomes["paused"].value + one.figures.outcomes["stuck"].value
-    return f", and waits for a person or does not finish in {share(waits)}" if waits > NEVER else ""
+    return f", but waits for a person or does not finish in {share(waits)} of the runs" if waits > NEVER else ""
 
 
 def _often(figures: Figures) -> str:
