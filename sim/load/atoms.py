@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import gammainc
 
 from sim.load.conditions import Conditions, Side
 from sim.load.flows import Flows
@@ -160,20 +159,27 @@ class Atoms:
                 cells[:, place, -1 if ending.end is End.UNANSWERED else 0] = ends[:, place]
         return cells.reshape(len(ends), -1)
 
-    def by_count(self, before: Floats, until: Floats) -> Floats:
-        """Return (spans, atoms) what failing at given ordinals adds: the n-th request falls into a span with the
-        probability that a Poisson process has its n-th point there.
+    def by_count(self, found: Floats, before: Floats, until: Floats) -> Floats:
+        """Return (spans, atoms) expected requests with those that fail by their number.
+
+        The n-th request falls into a span with the probability that a Poisson process has its n-th point there. It is
+        taken from the span's requests as they are, and fails instead.
 
         Args:
+            found: (spans, atoms) expected requests without such failures.
             before, until: (spans,) expected requests of the pod up to the span's beginning and end.
         """
+        from scipy.special import gammainc
+
         table = self.side.conditions(NOBODY, np.zeros(1), np.zeros(1)).table()
         table[:, :2] = 1.0  # the fault is met, and fails
-        moved = self._worked_out(Conditions.of_table(table))[0] - self.steady
+        failed = self._worked_out(Conditions.of_table(table))[0]
         chance = np.zeros(len(until))
         for ordinal in self.side.release.errors_at:
             chance += gammainc(ordinal, until) - gammainc(ordinal, before)
-        return np.asarray(chance[:, None] * moved)
+        requests = np.maximum(until - before, 1e-300)
+        kept = np.maximum(1 - chance / requests, 0.0)
+        return np.asarray(found * kept[:, None] + chance[:, None] * failed)
 
 
 def _into_atoms(plan: MetricsPlan, shares: Sequence[float]) -> Floats:

@@ -20,6 +20,10 @@ _ROUNDING_S = 1e-9
 """An answer that takes exactly a bound is within it, although 0.5 s - 0.4 s is a little less than 0.1 s."""
 
 
+_SHARP = 1e-6
+"""A smaller sigma is none: every answer takes the median."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Waits:
     """(pieces,) the share of requests that wait; (pieces, points) waits that stand for equal parts of those."""
@@ -43,7 +47,7 @@ def cumulative(latency: Latency, at_s: Floats, *, is_faulty: bool) -> Floats:
 
 
 def _body(at_s: Floats, median_s: float, sigma: float) -> Floats:
-    if sigma == 0:
+    if sigma < _SHARP:
         return np.asarray(at_s >= median_s - _ROUNDING_S, dtype=np.float64)
     with np.errstate(divide="ignore"):
         logs = np.log(np.maximum(at_s, 0.0))
@@ -108,7 +112,7 @@ def bin_means_s(latency: Latency, edges_s: Floats) -> Floats:
 
 def _body_below(at_s: Floats, median_s: float, sigma: float) -> Floats:
     """Return the mean of the body's times up to `at_s`, counting longer ones as 0."""
-    if sigma == 0:
+    if sigma < _SHARP:
         return np.where(at_s >= median_s - _ROUNDING_S, median_s, 0.0)
     with np.errstate(divide="ignore"):
         logs = np.log(np.maximum(at_s, 0.0))

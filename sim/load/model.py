@@ -117,11 +117,11 @@ class Spans:
         """Return (spans, atoms) the expected requests of the pods at these places, each from one instant to another."""
         found = np.empty((len(places), self._model.plan.atoms))
         sides = [self._model.side(pod) for pod in self._pods]
-        plain = np.array([side.is_plain for side in sides])[places]
+        plain = np.array([side.is_plain for side in sides], dtype=np.bool_)[places]
         if plain.any():
             where = places[plain]
             requests = self._flows.until(where, to_s[plain]) - self._flows.until(where, from_s[plain])
-            released = np.array([pod.is_release for pod in self._pods])[where]
+            released = np.array([pod.is_release for pod in self._pods], dtype=np.bool_)[where]
             steady = np.stack([self._model._sides[False].steady, self._model._sides[True].steady])
             found[plain] = requests[:, None] * steady[released.astype(np.intp)]
         for place in np.unique(places[~plain]):
@@ -145,7 +145,7 @@ class Spans:
         else:
             found = self._varying(place, from_s, to_s)
         if side.fails_by_count and pod.ordinal == 0:
-            found = found + side.by_count(flows.until(place, from_s), flows.until(place, to_s))
+            found = side.by_count(found, flows.until(place, from_s), flows.until(place, to_s))
         return np.asarray(found)
 
     def _varying(self, place: int, from_s: Floats, to_s: Floats) -> Floats:
