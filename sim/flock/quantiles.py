@@ -9,9 +9,8 @@ numpy's own generators take 40 to 160 ns a Poisson draw here, these about 10.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache, lru_cache
+from functools import cache
 from itertools import pairwise
-from math import lgamma
 from statistics import NormalDist
 from typing import Any
 
@@ -188,15 +187,14 @@ def _thresholds(means: Floats) -> NDArray[np.uint32]:
     """Return (means, terms) the distribution function times 2^32."""
     largest = float(means.max())
     terms = int(largest + 8.0 * largest**0.5) + 12
-    order = np.arange(terms)
-    chances = np.exp(order * np.log(means)[:, None] - means[:, None] - _log_factorials(terms))
-    below = np.cumsum(chances, axis=1)
-    return np.minimum(below * 2.0**32, _LARGEST).astype(np.uint32)
-
-
-@lru_cache(maxsize=64)
-def _log_factorials(terms: int) -> Floats:
-    return np.array([lgamma(k + 1.0) for k in range(terms)])
+    # Each chance is the one before it times mean / k; means below `EXACT_BELOW` do not underflow.
+    chances = np.empty((len(means), terms))
+    chances[:, 0] = np.exp(-means)
+    np.divide(means[:, None], np.arange(1.0, terms), out=chances[:, 1:])
+    np.cumprod(chances, axis=1, out=chances)
+    np.cumsum(chances, axis=1, out=chances)
+    chances *= 2.0**32
+    return np.minimum(chances, _LARGEST, out=chances).astype(np.uint32)
 
 
 def binomial(cells: Words, totals: Floats, shares: Floats, runs: Words) -> Floats:

@@ -27,8 +27,8 @@ from sim.outcomes.table import MeasurementTable, RunTable
 from sim.scenarios import Scenario
 
 COHORTS_MIN, COHORTS_MAX = 25, 100
-RUNS_A_COHORT = 200
-"""A platform history costs as much as two hundred runs of it, so fewer runs get fewer of them."""
+RUNS_A_COHORT = 320
+"""A platform history costs as much as three hundred and more runs of it, so fewer runs get fewer of them."""
 
 Progress = Callable[[int, int], None]
 """Told how many runs are done, and of how many."""
