@@ -202,9 +202,9 @@ def as_svg(figure: Figure) -> str:
 
 
 def _figure(width: float, height: float) -> Figure:
-    from matplotlib.figure import Figure
+    from sim.outcomes.drawings import Drawing
 
-    return Figure(figsize=(width, height), layout="constrained")
+    return Drawing(figsize=(width, height), layout="constrained")
 
 
 def _axis(figure: Figure, grid: Literal["x", "y"] = "y") -> Any:

@@ -145,3 +145,9 @@ def test_every_picture_can_be_drawn_of_one_release_as_of_many(result: Simulation
     for one in (result, single):
         for figure in (one.plot_detection(), one.plot_timeline(), one.plot_bad_requests()):
             assert figure.axes
+
+
+def test_a_notebook_shows_a_picture_by_itself(result: SimulationResult) -> None:
+    shown = result.plot_detection()._repr_svg_()  # type: ignore[attr-defined]
+    assert shown.startswith("<svg")
+    assert shown == result.plot_detection()._repr_svg_()  # type: ignore[attr-defined]
