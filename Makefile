@@ -9,7 +9,7 @@ STAMP  := $(VENV)/.installed
 SPEED  ?= 20
 
 .DEFAULT_GOAL := help
-.PHONY: help gameday test check format bench fuzz wild lock clean
+.PHONY: help gameday test check format bench fuzz nightly wild lock clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -38,6 +38,10 @@ bench: $(STAMP) ## the figures, as ratios and counts
 
 fuzz: $(STAMP) ## longer searches for a wrong answer
 	GAMEBIRD_FUZZ=1 $(BIN)/python -m pytest -m fuzz
+
+nightly: $(STAMP) ## what takes longer than a change should wait for: 200 rehearsals held against their prediction, long searches
+	$(BIN)/python tools/truth.py examples/short-policy/gamedays/at-the-edge.yaml --to docs/truth.md
+	$(MAKE) fuzz
 
 wild: $(STAMP) ## what real public policies catch: simulates ../shared/corpus and renews docs/wild.md
 	$(BIN)/python tools/wild.py ../shared/corpus --to docs/wild.md

@@ -124,15 +124,20 @@ def page(rows: list[Row], *, runs: int, seed: int) -> str:
     never = sum(row.bad is not None and row.bad[Outcome.ABORTED] == 0 for row in played)
     always = sum(row.bad is not None and row.bad[Outcome.ABORTED] >= 0.99 for row in played)
     cry = sum(row.good is not None and row.good[Outcome.ABORTED] > 0.01 for row in played)
+    met = f"a canary that fails {ERRORS:.0%} of its requests, and a good one"
+    made = f"{runs} runs of each in {COHORTS} platform histories, seed {seed}"
     lines = [
         "# Policies in the wild",
         "",
-        f"Rollouts of public repositories, simulated as they are at {RPS:g} requests/s: a canary that fails {ERRORS:.0%} of",
-        f"its requests, and a good one; {runs} runs of each in {COHORTS} platform histories, seed {seed}. `make wild` renews",
-        "this page.",
+        f"Rollouts of public repositories, simulated as they are at {RPS:g} requests/s: {met}; {made}.",
+        "`make wild` renews this page.",
         "",
-        f"Of {len(rows)} Rollouts {len(played)} simulate and {len(refused)} are refused. Of those that simulate, {never} never",
-        f"abort the bad canary, {always} abort it in 99 % of the runs or more, and {cry} abort the good one in more than 1 %.",
+        f"Of {len(rows)} Rollouts {len(played)} simulate and {len(refused)} are refused. Of those that simulate:",
+        "",
+        f"- {never} never abort the bad canary,",
+        f"- {always} abort it in 99 % of the runs or more,",
+        f"- {cry} abort the good one in more than 1 %.",
+        "",
         "`paused` waits for a person; `stuck` makes no progress.",
         "",
         "| file | rollout | bad: aborted | promoted | paused | stuck | good: aborted | promoted |",
