@@ -48,6 +48,10 @@ QUERIES = (
     "delta(http_requests_total[1m])",
     "resets(http_requests_total[5m])",
     "process_resident_memory_bytes",
+    "sum by (pod) (rate(process_cpu_seconds_total[1m]))",
+    "sum(rate(http_request_duration_seconds_sum[2m])) / sum(rate(http_request_duration_seconds_count[2m]))",
+    "sum by (status) (increase(nginx_ingress_controller_requests[2m]))",
+    "histogram_quantile(0.9, sum by (le) (rate(nginx_ingress_controller_request_duration_seconds_bucket[2m])))",
 )
 
 

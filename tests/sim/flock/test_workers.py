@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from controller.manifests.policies import Policy
-from sim.flock.workers import Simulated, simulate_blocks
+from sim.flock.workers import Simulated, cohorts_for, simulate_blocks
 from sim.scenarios import Scenario
 
 
@@ -97,6 +97,11 @@ def test_a_dask_cluster_plays_the_same(setting: tuple[Policy, Scenario]) -> None
         there = simulate_blocks(*setting, runs=12, seed=5, cohorts=3, client=client, measurements=True)
     here = simulate_blocks(*setting, runs=12, seed=5, cohorts=3, workers=1, measurements=True)
     assert everything(there) == everything(here)
+
+
+@pytest.mark.parametrize(("runs", "cohorts"), [(1, 25), (1_000, 25), (10_000, 31), (1_000_000, 100)])
+def test_more_runs_share_more_histories_up_to_a_hundred(runs: int, cohorts: int) -> None:
+    assert cohorts_for(runs) == cohorts
 
 
 def test_no_runs_are_refused(setting: tuple[Policy, Scenario]) -> None:
