@@ -21,7 +21,7 @@ from sim.flock.schedules import Scraping
 from sim.metrics_model.plan import SeriesSpec, Target
 from sim.platform import PodLife, begins_s
 from sim.scenarios import Scenario, Trigger
-from sim.simpy_world.servers import Server
+from sim.simpy_world.servers import Counting
 
 Floats = NDArray[np.float64]
 
@@ -64,8 +64,8 @@ class Scraper:
         """Return whether the metrics server does not answer, and scrapes nothing either."""
         return self._scraping.is_out(at_s, self._instants())
 
-    def watch(self, target: Target, from_s: float, lives: Callable[[], Sequence[Server]]) -> None:
-        """Scrape a target from an instant on. `lives` returns its pod's servers so far; of a proxy, all pods'."""
+    def watch(self, target: Target, from_s: float, lives: Callable[[], Sequence[Counting]]) -> None:
+        """Scrape a target from an instant on. `lives` returns its pod's servers so far; of a proxy, all that count."""
         if target.name in self._known:
             return
         self._known.add(target.name)
@@ -124,7 +124,7 @@ class _Scraped:
         self,
         scraper: Scraper,
         target: Target,
-        lives: Callable[[], Sequence[Server]],
+        lives: Callable[[], Sequence[Counting]],
         coming: Iterator[tuple[float, bool]],
         atoms: int,
     ) -> None:
@@ -159,7 +159,7 @@ class _Scraped:
         if state != _GONE:
             self.schedule()
 
-    def _look(self, at_s: float) -> tuple[int, Sequence[Server]]:
+    def _look(self, at_s: float) -> tuple[int, Sequence[Counting]]:
         """Return what the scrape meets, and whose counters it reads."""
         servers = self._lives()
         if self._target.pod is None:
@@ -172,7 +172,7 @@ class _Scraped:
             return _NOT_FOUND, ()
         return _FOUND, servers[-1:]
 
-    def _values(self, servers: Sequence[Server], at_s: float) -> list[tuple[Labels, float]]:
+    def _values(self, servers: Sequence[Counting], at_s: float) -> list[tuple[Labels, float]]:
         total = np.zeros(len(self._target.series))
         for side in (0, 1):
             own = [server.counts for server in servers if server.life.is_release == bool(side)]

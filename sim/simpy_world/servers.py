@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from itertools import accumulate
+from typing import Any, Protocol
 
+import numpy as np
 from simpy import Environment
 
 from sim.load.fates import Fate, Fates
@@ -38,6 +40,45 @@ class Sorting:
 
 def _key(ending: Ending) -> tuple[End, int, float]:
     return ending.end, ending.status, ending.held_s
+
+
+class Counting(Protocol):
+    """Whatever has counted requests by atom, for the pods of one side."""
+
+    @property
+    def counts(self) -> Sequence[int]: ...
+
+    @property
+    def life(self) -> PodLife: ...
+
+
+class Refusals:
+    """What a proxy answers because no pod is there: counted with stable's, as nobody tells for whom it was meant."""
+
+    __slots__ = ("_atoms", "_chance", "_ends", "counts", "life")
+
+    def __init__(self, plan: MetricsPlan, chance: np.random.Generator) -> None:
+        shares = plan.unserved
+        self.counts = [0] * plan.atoms
+        self.life = PodLife(
+            name="nobody",
+            pod_hash="",
+            is_release=False,
+            ordinal=0,
+            born_s=0.0,
+            created_s=0.0,
+            listens_s=0.0,
+            ready_s=0.0,
+        )
+        self._chance = chance
+        self._atoms = [] if shares is None else np.flatnonzero(shares).tolist()
+        self._ends = [] if shares is None else list(accumulate(shares[self._atoms].tolist()))
+
+    def refuse(self) -> None:
+        """Count one request, of a kind by chance; nothing where no query asks a proxy."""
+        if self._atoms:
+            place = bisect_left(self._ends, self._chance.random() * self._ends[-1]) if len(self._atoms) > 1 else 0
+            self.counts[self._atoms[place]] += 1
 
 
 class Server:

@@ -28,7 +28,7 @@ from sim.scenarios import Scenario
 from sim.simpy_world.arrivals import Arrivals
 from sim.simpy_world.asking import measure
 from sim.simpy_world.scraping import Scraper
-from sim.simpy_world.servers import Server, Sorting
+from sim.simpy_world.servers import Refusals, Server, Sorting
 from sim.simpy_world.telling import Teller
 from sim.simpy_world.traces import Trace
 
@@ -103,6 +103,7 @@ class World:
             instants=lambda: self._driver.platform.instants,
         )
         self._unserved = 0
+        self._refusals = Refusals(stage.plan, stream(seed, "refusals", run))
         self._split: tuple[tuple[int, float], ...] = ()
         self._arrivals = Arrivals(env, scenario.traffic, seed=seed, run=run, ends_s=horizon_s, nobody=self._nobody)
         self._before: tuple[int, int, int] = (0, 0, 0)
@@ -119,7 +120,7 @@ class World:
         """Play to the end."""
         self._follow()
         if self._stage.plan.has_proxy:
-            self._scraper.watch(self._stage.plan.proxy(), 0.0, lambda: self._servers)
+            self._scraper.watch(self._stage.plan.proxy(), 0.0, lambda: [*self._servers, self._refusals])
         self._tick()
         self._scraper.at(self._stage.deployment.deploy_s, self._deploy)
         self._env.run(until=self._done)
@@ -229,7 +230,9 @@ class World:
             server.meet(self._happenings)
 
     def _nobody(self) -> None:
+        """No pod is there for a request: the proxy answers it, and counts it if anybody asks the proxy."""
         self._unserved += 1
+        self._refusals.refuse()
 
     # ---- tallies
 

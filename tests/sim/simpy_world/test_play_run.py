@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from controller.manifests.loading import load
 from loadgen.traffic import Spike, Traffic
 from sim.flock.stage import set_stage
 from sim.outcomes.table import Outcome
@@ -176,3 +177,21 @@ def test_fifty_thousand_requests_a_second_are_played(guide, even):
     played = trace.requests / (time.process_time() - began)
     print(f"\n{played:,.0f} requests/s of CPU time, {trace.requests:,} requests")
     assert played > 30_000  # 90,000 on the machine where it was written; the bound leaves room for a busy one
+
+
+def test_a_proxy_counts_what_no_pod_is_there_to_answer(even, tmp_path, root):
+    # The canary's one pod crashes after 20 s, again and again: at a tenth of the traffic, some of it meets nobody, and
+    # nginx answers that with a 503; no pod ever does.
+    folder = root / "examples" / "orders-api"
+    metric = "nginx_ingress_controller_requests"
+    query = f'sum(rate({metric}{{status="503"}}[5m])) / sum(rate({metric}[5m]))'
+    template = (folder / "analysis-template.yaml").read_text(encoding="utf-8")
+    head, rest = template.split("- name: error-rate", 1)
+    error_rate = rest.split("query: |", 1)[0]
+    file = tmp_path / "template.yaml"
+    file.write_text(f"{head}- name: error-rate{error_rate}query: |\n            {query}\n", encoding="utf-8")
+    policy = load([folder / "rollout.yaml", file]).policy()
+    _, trace = play_run(policy, even(release=Release(crash_after_s=20.0)), seed=1)
+    values = [one["value"][0] for one in measured(trace) if one["value"]]
+    assert values
+    assert 0.0 < max(values) < 0.3
