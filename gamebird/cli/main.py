@@ -34,6 +34,9 @@ COMMANDS = {
     "trace": Command(
         "gamebird.cli.trace:app", "recorded traffic: access logs as one canonical file, drawn, sampled, anonymised"
     ),
+    "replay": Command(
+        "gamebird.cli.replay:replay", "recorded requests sent again on their own clock, and honest figures of them"
+    ),
     "fit": Command(
         "gamebird.cli.fit:fit", "a service's rate, routes, errors and latencies from its log or its Prometheus"
     ),

@@ -230,7 +230,7 @@ class LoadProcess:
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
-                env=_environment(),
+                env=generator_environment(),
                 start_new_session=True,  # Ctrl-C is for whoever runs the game day, who then stops the load in order
             )
         try:
@@ -375,14 +375,19 @@ class LoadProcess:
             time.sleep(_POLL_S)
 
     def _last_words(self) -> str:
-        try:
-            lines = (self.directory / records.LOG).read_text(encoding="utf-8", errors="replace").splitlines()
-        except OSError:
-            return ""
-        return "; its log ends:\n" + "\n".join(f"  {line}" for line in lines[-8:]) if lines else ""
+        return last_words(self.directory / records.LOG)
 
 
-def _environment() -> dict[str, str]:
+def last_words(log: Path) -> str:
+    """Return the last lines of a generator's log, to be put behind a sentence; nothing when there are none."""
+    try:
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return ""
+    return "; its log ends:\n" + "\n".join(f"  {line}" for line in lines[-8:]) if lines else ""
+
+
+def generator_environment() -> dict[str, str]:
     """Return the environment in which the generator finds the same `loadgen` that is asking for it."""
     home = str(Path(loadgen.__file__).resolve().parent.parent)
     known = os.environ.get("PYTHONPATH")

@@ -1,0 +1,113 @@
+"""Whom a replay may be sent to: this machine; what an allow-list names; or what somebody says is theirs.
+
+The address is found once, by whoever starts the replay. Generators connect to that address and not to a name, so that
+a name cannot mean another machine a moment later, and each checks again what it can check by itself.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict
+
+from loadgen.openloop.safety import Target, UnsafeTargetError
+
+Because = Literal["loopback", "allow-list", "owned"]
+
+_HELP = (
+    "load is sent to this machine (http://127.0.0.1:PORT), to what an --allow-list file names, "
+    "or with --i-own-this-target to anything that is yours"
+)
+
+
+class Permitted(BaseModel):
+    """A target that may be sent to, and why."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    address: str
+    port: int
+    host_header: str
+    because: Because
+
+    def target(self) -> Target:
+        """Return where to connect to; raise UnsafeTargetError when the reason does not hold."""
+        if self.because == "loopback" and not _is_loopback(self.address):
+            raise UnsafeTargetError(f"the target {self.address} is not this machine; {_HELP}")
+        return Target(address=self.address, port=self.port, host_header=self.host_header)
+
+
+def permitted_target(url: str, *, allow_list: Path | None = None, owned: bool = False) -> Permitted:
+    """Return the address behind `url` and why it may be sent to.
+
+    Args:
+        allow_list: a file with one host, host:port, address or network a line; # begins a comment.
+        owned: whoever asks says that the target is theirs.
+
+    Raises:
+        UnsafeTargetError: it is no plain http URL, nobody knows it, or it must not be sent to.
+    """
+    host, port, host_header = _parts(url)
+    addresses = _addresses(host, port)
+    if all(map(_is_loopback, addresses)):
+        because: Because = "loopback"
+    elif allow_list is not None and _is_listed(allow_list, host, port, addresses):
+        because = "allow-list"
+    elif owned:
+        because = "owned"
+    else:
+        raise UnsafeTargetError(f"the target {url!r} is at {addresses[0]}; {_HELP}")
+    # A name may mean both families while the service listens on one; IPv4 is where most of them are.
+    address = next((address for address in addresses if ":" not in address), addresses[0])
+    return Permitted(address=address, port=port, host_header=host_header, because=because)
+
+
+def _parts(url: str) -> tuple[str, int, str]:
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port if parts.port is not None else 80
+    except ValueError as error:
+        raise UnsafeTargetError(f"--target {url!r} is no URL ({error}); it needs http://HOST:PORT") from error
+    if parts.scheme == "https":
+        raise UnsafeTargetError(f"--target {url!r}: replays speak plain HTTP; put a proxy that ends TLS beside it")
+    if parts.scheme != "http" or not host or parts.username is not None or port == 0:
+        raise UnsafeTargetError(f"--target is {url!r}; it needs http://HOST:PORT")
+    if parts.path not in ("", "/") or parts.query or parts.fragment:
+        raise UnsafeTargetError(f"--target {url!r} has a path; paths are those of the recording")
+    return host, port, parts.netloc
+
+
+def _addresses(host: str, port: int) -> list[str]:
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except OSError as error:
+        raise UnsafeTargetError(f"the target's host {host!r} is unknown here: {error}") from error
+    return [str(entry[4][0]) for entry in found]
+
+
+def _is_loopback(address: str) -> bool:
+    return ipaddress.ip_address(address.partition("%")[0]).is_loopback
+
+
+def _is_listed(file: Path, host: str, port: int, addresses: list[str]) -> bool:
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UnsafeTargetError(f"--allow-list {file}: cannot be read: {error}") from error
+    entries = [line.partition("#")[0].strip().lower() for line in lines]
+    return any(_matches(entry, host.lower(), port, addresses) for entry in entries if entry)
+
+
+def _matches(entry: str, host: str, port: int, addresses: list[str]) -> bool:
+    if entry in (host, f"{host}:{port}", f"[{host}]:{port}"):
+        return True
+    try:
+        network = ipaddress.ip_network(entry, strict=False)
+    except ValueError:
+        return False
+    # Every address that the name has, because any of them may be the one that is connected to.
+    return all(ipaddress.ip_address(address.partition("%")[0]) in network for address in addresses)
