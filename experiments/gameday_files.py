@@ -7,7 +7,7 @@ names and its meaning. docs/gameday-files.md is the schema for people; nothing e
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -290,6 +290,29 @@ def refuse_traffic(game_day: GameDay, speed: float, *, rps_max: float) -> None:
         )
         for at, rps in asked
         if rps * speed > rps_max
+    ]
+    if problems:
+        raise ManifestError(problems)
+
+
+def refuse_releases(game_day: GameDay, unplayable: Callable[[Release], Sequence[tuple[str, str]]]) -> None:
+    """Refuse releases that a world cannot play; a world that runs the team's own program plays none of them.
+
+    Args:
+        unplayable: of a release, the fields that the world cannot play, each with the reason.
+
+    Raises:
+        ManifestError: it cannot play the release under test, or stable.
+    """
+    if game_day.setup.command is not None:
+        return
+    document = read_documents(game_day.path)[0]
+    extensions = document.value["extensions"]
+    own = next(index for index, entry in enumerate(extensions) if entry.get("name") == "gamebird")
+    problems = [
+        document.problem(("extensions", own, side, *field.split(".")), f"not to be rehearsed, as {why}", "a simulation")
+        for side, release in (("release", game_day.setup.release), ("stable", game_day.setup.stable))
+        for field, why in unplayable(release)
     ]
     if problems:
         raise ManifestError(problems)

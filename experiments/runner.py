@@ -16,7 +16,7 @@ from typing import Any
 
 from controller.manifests.problems import ManifestError, Problem
 from experiments.chaos import stage
-from experiments.gameday_files import GameDay, refuse_traffic
+from experiments.gameday_files import GameDay, refuse_releases, refuse_traffic
 from experiments.provenance import collect
 from experiments.rehearsal import Rehearsal, World, describe
 from experiments.report.series import series_of
@@ -63,10 +63,12 @@ def rehearse(game_day: GameDay, policy: str, options: Options, *, watch: Watch |
 
     Raises:
         SpeedError: the traffic at this speed is more than one machine sends.
+        ManifestError: a release that the demo service cannot play.
         RehearsalError, WorldError, LoadError: the world failed.
         KeyboardInterrupt: somebody pressed Ctrl-C; nothing is left.
     """
     check_speed(game_day, options.speed)
+    check_releases(game_day)
     with scratch_folder(keep=options.keep) as folder:
         rehearsal = make_rehearsal(game_day, policy, options, folder)
         view = watch(rehearsal) if watch is not None else None
@@ -100,6 +102,17 @@ def check_speed(game_day: GameDay, speed: float) -> None:
         refuse_traffic(game_day, speed, rps_max=REAL_RPS_MAX)
     except ManifestError as error:
         raise SpeedError(str(error)) from error
+
+
+def check_releases(game_day: GameDay) -> None:
+    """Refuse releases that the demo service of the local world cannot play.
+
+    Raises:
+        ManifestError: it cannot, with the line of each field.
+    """
+    from experiments.testbeds.local.demo.playing import unplayable
+
+    refuse_releases(game_day, unplayable)
 
 
 def make_rehearsal(game_day: GameDay, policy: str, options: Options, folder: Path) -> Rehearsal:

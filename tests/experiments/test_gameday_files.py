@@ -11,6 +11,7 @@ import pytest
 from controller.manifests.documents import ManifestError
 from experiments.gameday_files import load_game_day, refuse_pauses, refuse_traffic
 from experiments.method import AwaitVerdict, DeployRelease, PrometheusGone, When
+from experiments.runner import check_releases
 
 EXAMPLE = Path("examples/orders-api")
 NAMES = {
@@ -243,3 +244,16 @@ def test_a_variable_that_the_environment_does_not_have_is_a_problem_unless_there
     file = tmp_path / "drill.yaml"
     file.write_text(configuration.replace("VARIABLE", "VARIABLE, default: x") + good, encoding="utf-8")
     load_game_day(file)
+
+
+def test_a_release_that_no_rehearsal_can_show_is_refused_at_its_fields(tmp_path: Path, good: str) -> None:
+    file = tmp_path / "drill.yaml"
+    release = "release: {wrong: 0.1, leak: {memory_bytes_per_minute: 1000000}}"
+    file.write_text(good.replace("release: {}", release, 1), encoding="utf-8")
+    with pytest.raises(ManifestError) as caught:
+        check_releases(load_game_day(file))
+    assert {problem.path for problem in caught.value.problems} == {
+        "extensions[0].release.wrong",
+        "extensions[0].release.leak.memory_bytes_per_minute",
+    }
+    assert "no metric and no status shows a wrong answer" in str(caught.value)

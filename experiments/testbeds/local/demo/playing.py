@@ -15,6 +15,13 @@ def check_playable(release: Release) -> None:
     Raises:
         UnplayableError: it cannot; every reason at once.
     """
+    found = [f"{field}: {why}" for field, why in unplayable(release)]
+    if found:
+        raise UnplayableError("the demo service cannot play " + "; ".join(found) + ". A simulation can")
+
+
+def unplayable(release: Release) -> tuple[tuple[str, str], ...]:
+    """Return the fields of a release that the demo service cannot play, each with the reason."""
     reasons = [
         ("wrong", release.wrong > 0, "no metric and no status shows a wrong answer, so a rehearsal could not count it"),
         (
@@ -26,9 +33,7 @@ def check_playable(release: Release) -> None:
         ("memory_limit_bytes", release.memory_limit_bytes is not None, "no one measures its pods' memory"),
         ("cpu_factor", release.cpu_factor != 1, "its requests take no CPU"),
     ]
-    found = [f"{field}: {why}" for field, is_set, why in reasons if is_set]
-    if found:
-        raise UnplayableError("the demo service cannot play " + "; ".join(found) + ". A simulation can")
+    return tuple((field, why) for field, is_set, why in reasons if is_set)
 
 
 def _fails(release: Release) -> bool:
