@@ -2,10 +2,11 @@
 
 The recordings in `whole_seconds/` were made, by what is in `recorder/`, with the rollout and analysis controllers of
 Argo Rollouts (its main branch of August 2026) on its in-memory API server: scenarios drawn at random, up to twelve
-words of operators each, pods that die or never come up, sizes that change, specs with every field of the canary
-block. Everything in that world takes whole seconds (see Tempo), so Argo's rounding of times loses nothing, and every
-state has to agree: what `test_recorded_rollouts` compares and, beside it, every condition with its message, the size
-and the countdown of each set of pods, the revision, and the summaries and messages of each analysis.
+words of operators each, pods that die or never come up, sizes that change, and the fields of the canary block that
+decide on pods, weights and steps. Everything in that world takes whole seconds (see Tempo), so Argo's rounding of
+times loses nothing, and every state has to agree: what `test_recorded_rollouts` compares and, beside it, every
+condition with its message, the size and the countdown of each set of pods, the revision, and the summaries and
+messages of each analysis.
 """
 
 from __future__ import annotations
