@@ -26,9 +26,10 @@ from sim.metrics_model import MetricsMap
 from sim.outcomes.table import MeasurementTable, RunTable
 from sim.scenarios import Scenario
 
-COHORTS_MIN, COHORTS_MAX = 25, 100
-RUNS_A_COHORT = 320
-"""A platform history costs as much as three hundred and more runs of it, so fewer runs get fewer of them."""
+COHORTS_MIN, COHORTS_MAX = 40, 100
+RUNS_A_COHORT = 250
+"""A platform history costs as much as some three hundred runs of it, so fewer runs get fewer of them; but intervals
+count histories, so they are never very few."""
 
 Progress = Callable[[int, int], None]
 """Told how many runs are done, and of how many."""

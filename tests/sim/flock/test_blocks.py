@@ -154,3 +154,13 @@ def test_a_proxy_counts_what_no_pod_is_there_to_answer(stage_of: Callable[..., S
     assert (measured.value > 0.0).all()
     assert (measured.value < 0.5).all()
     assert (table.canary_requests < table.requests / 2).all()
+
+
+def test_a_policy_that_measures_nothing_promotes_whatever_comes(stage_of: Callable[..., Stage]) -> None:
+    stage = stage_of({"errors": 0.9}, steps="[{setWeight: 50}, {pause: {duration: 60}}]")
+    table, measured = run_block(stage, seed=3, cohort=1, runs=np.arange(4), measurements=True)
+    assert (table.outcome == Outcome.PROMOTED).all()
+    assert (table.metric == -1).all()
+    assert (table.bad_requests > 0.8 * table.canary_requests).all()
+    assert measured is not None
+    assert len(measured.run) == 0

@@ -79,6 +79,17 @@ def test_an_interruption_returns_what_is_known(setting: tuple[Policy, Scenario])
     assert found.table.bad_requests.tolist() == whole.table.bad_requests[known].tolist()
 
 
+def test_an_interruption_of_many_workers_returns_what_they_have_done(setting: tuple[Policy, Scenario]) -> None:
+    def interrupt(done: int, of: int) -> None:
+        raise KeyboardInterrupt
+
+    whole = simulate_blocks(*setting, runs=40, seed=5, cohorts=8, workers=1)
+    found = simulate_blocks(*setting, runs=40, seed=5, cohorts=8, workers=2, progress=interrupt)
+    assert len(found.table) == 5  # one cohort
+    known = np.isin(whole.table.run, found.table.run)
+    assert found.table.bad_requests.tolist() == whole.table.bad_requests[known].tolist()
+
+
 def test_a_policy_can_be_sent_to_another_process(setting: tuple[Policy, Scenario]) -> None:
     policy, scenario = pickle.loads(pickle.dumps(setting))
     one, sent = (simulate_blocks(*each, runs=6, seed=5, workers=1).table for each in (setting, (policy, scenario)))
@@ -99,7 +110,7 @@ def test_a_dask_cluster_plays_the_same(setting: tuple[Policy, Scenario]) -> None
     assert everything(there) == everything(here)
 
 
-@pytest.mark.parametrize(("runs", "cohorts"), [(1, 25), (1_000, 25), (10_000, 31), (1_000_000, 100)])
+@pytest.mark.parametrize(("runs", "cohorts"), [(1, 40), (1_000, 40), (10_000, 40), (20_000, 80), (1_000_000, 100)])
 def test_more_runs_share_more_histories_up_to_a_hundred(runs: int, cohorts: int) -> None:
     assert cohorts_for(runs) == cohorts
 
