@@ -12,11 +12,12 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from controller.manifests.loading import Manifests, load
 from controller.manifests.policies import Policy
 from controller.manifests.problems import ManifestError
-from gamebird.api import Release, Traffic, simulate
+from gamebird.api import Release, Scenario, Traffic, simulate
 from gamebird.api.specs import SpecError
 from sim.driving import DrivingError
 from sim.metrics_model import PlanError
@@ -25,6 +26,7 @@ from sim.outcomes.table import Outcome
 RPS = 50.0
 ERRORS = 0.05
 RUNS = 200
+PROMOTES_AFTER_S = 60.0
 COHORTS = 25
 
 
@@ -104,8 +106,7 @@ def play(found: Found, *, runs: int, seed: int) -> Row:
     try:
         result = simulate(
             found.policy,
-            {"bad": Release(errors=ERRORS), "good": Release()},
-            Traffic(rps=RPS),
+            [_scenario("bad", Release(errors=ERRORS)), _scenario("good", Release())],
             runs=runs,
             seed=seed,
             cohorts=COHORTS,
@@ -115,6 +116,10 @@ def play(found: Found, *, runs: int, seed: int) -> Row:
         return Row(file=found.file, rollout=found.rollout, why_not=" ".join(str(error).split()))
     shares = [{outcome: float((one.table.outcome == outcome).mean()) for outcome in Outcome} for one in result.releases]
     return Row(file=found.file, rollout=found.rollout, bad=shares[0], good=shares[1])
+
+
+def _scenario(name: Literal["good", "bad"], release: Release) -> Scenario:
+    return Scenario(name=name, kind=name, release=release, traffic=Traffic(rps=RPS), promotes_after_s=PROMOTES_AFTER_S)
 
 
 def page(rows: list[Row], *, runs: int, seed: int) -> str:
@@ -138,7 +143,8 @@ def page(rows: list[Row], *, runs: int, seed: int) -> str:
         f"- {always} abort it in 99 % of the runs or more,",
         f"- {cry} abort the good one in more than 1 %.",
         "",
-        "`paused` waits for a person; `stuck` makes no progress.",
+        f"At a pause without a duration a person promotes after {PROMOTES_AFTER_S:g} s. `paused` waits for a person",
+        "all the same, after an analysis that was inconclusive; `stuck` makes no progress.",
         "",
         "| file | rollout | bad: aborted | promoted | paused | stuck | good: aborted | promoted |",
         "|---|---|--:|--:|--:|--:|--:|--:|",

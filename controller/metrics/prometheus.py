@@ -220,8 +220,11 @@ def answer_of(body: bytes, *, status: int) -> Answer:
     """Read the JSON of the HTTP API.
 
     Raises:
-        ProviderError: an error answer, an answer of another shape, or a result type that holds no numbers.
+        ProviderError: an error answer, an answer of another shape, or a result type that holds no numbers. In the
+            words of Prometheus' own client, which reads an error's text at two statuses only; Argo repeats them.
     """
+    if status // 100 != 2 and status not in _TELLING:
+        raise ProviderError(_by_status(status))
     try:
         said = json.loads(body)
         if said["status"] != "success":
@@ -233,6 +236,19 @@ def answer_of(body: bytes, *, status: int) -> Answer:
         start = body[:120].decode(errors="replace")
         raise ProviderError(f"HTTP {status} with a body that is no answer of Prometheus: {start!r}") from error
     return Answer(value=value, warnings=warnings)
+
+
+_TELLING = (400, 422)
+
+
+def _by_status(status: int) -> str:
+    match status // 100:
+        case 4:
+            return f"client_error: client error: {status}"
+        case 5:
+            return f"server_error: server error: {status}"
+        case _:
+            return f"bad_response: bad response code {status}"
 
 
 def _value(kind: str, result: Any) -> Value:

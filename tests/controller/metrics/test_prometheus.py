@@ -108,7 +108,7 @@ def test_a_scalar_is_a_float(client: PrometheusClient) -> None:
     ("query", "says"),
     [
         ("refused", "bad_data: 1:3: parse error"),
-        ("html", "HTTP 502"),
+        ("html", "server_error: server error: 502"),
         ("half", "no answer of Prometheus"),
         ("string", "result of type string"),
     ],
