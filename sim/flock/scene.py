@@ -19,6 +19,7 @@ from sim.flock.counters import Unit
 from sim.flock.quantiles import Floats
 from sim.flock.schedules import Schedule, Scraping
 from sim.flock.stage import Stage
+from sim.load.flows import meant_for_release
 from sim.load.model import LoadModel, Spans
 from sim.metrics_model.plan import SeriesSpec, Target
 from sim.platform.platform import Platform
@@ -32,13 +33,15 @@ class Counted:
     """A unit of `Counters`: one life of a pod, one side of a proxy whose pods nobody counts, or those without a pod.
 
     Attributes:
-        lives: positions of the lives whose requests it counts; none for the requests that no pod is there for.
+        lives: positions of the lives whose requests it counts.
+        is_nobody: whether it counts the requests of its side that no pod is there for.
     """
 
     key: int
     born_ms: int
     is_release: bool
     lives: tuple[int, ...]
+    is_nobody: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -153,12 +156,21 @@ class Scene:
         )
 
     def _nobody(self) -> tuple[Counted, ...]:
-        """Return the unit of requests that a proxy answers because no pod is there, if there are any."""
+        """Return the units of requests that a proxy answers because no pod is there, by side."""
         cast = self.cast
-        if cast.plan.unserved is None or not any(stretch.unserved for stretch in self.stretches):
+        if cast.plan.unserved is None:
             return ()
-        # Counted with stable's: which side they were meant for is not told.
-        return (Counted(key=key_of("nobody", cast.seed, cast.cohort), born_ms=0, is_release=False, lives=()),)
+        sides = {meant_for_release(self.lives, stretch) for stretch in self.stretches if stretch.unserved}
+        return tuple(
+            Counted(
+                key=key_of("nobody", cast.seed, cast.cohort, int(side)),
+                born_ms=0,
+                is_release=side,
+                lives=(),
+                is_nobody=True,
+            )
+            for side in sorted(sides)
+        )
 
     def _pods(self, own: Sequence[Counted]) -> list[Scraped]:
         cast = self.cast
@@ -190,8 +202,12 @@ class Scene:
         total = np.zeros((len(spans), self.atoms))
         for row, (unit, begin, end) in enumerate(spans):
             lives = unit.lives  # type: ignore[attr-defined]  # every unit here is a `Counted`
-            if not lives:
-                total[row] = self._spans.unserved(np.array([begin / 1000]), np.array([end / 1000]))[0]
+            if unit.is_nobody:  # type: ignore[attr-defined]
+                total[row] = self._spans.unserved(
+                    np.array([begin / 1000]),
+                    np.array([end / 1000]),
+                    is_release=unit.is_release,  # type: ignore[attr-defined]
+                )[0]
             for life in lives:
                 rows.append(row)
                 parts.append((life, begin, end))

@@ -42,13 +42,13 @@ def tally(scene: Scene, counters: Counters, rows: NDArray[np.intp], *, deploy_s:
     for (unit, newest_ms, _), more in zip(spans, rest, strict=True):
         so_far = counters.at(unit, newest_ms)
         answered = so_far.sum(axis=0)[rows] + more.sum(axis=0)
-        if unit.is_release:
+        if unit.is_release and not unit.is_nobody:
             canary += answered
             harmed += so_far[bad].sum(axis=0)[rows] + more[1]
         elif unit.born_ms < deploy_ms < end_ms:
             answered -= counters.at(unit, deploy_ms).sum(axis=0)[rows]
         total += answered
-    if all(unit.lives for unit in scene.units):
+    if not any(unit.is_nobody for unit in scene.units):
         total += _unserved(scene, words, deploy_s, until_s)
     return Tally(requests=total, canary_requests=canary, bad_requests=harmed)
 

@@ -8,10 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.load.demand import Demand
-from sim.load.pods import Stretch
+from sim.load.pods import Pod, Stretch
 
 Floats = NDArray[np.float64]
 Places = NDArray[np.intp]
+
+
+def meant_for_release(pods: Sequence[Pod], stretch: Stretch) -> bool:
+    """Return whether what nobody serves in a stretch was meant for the release: a side is served as a whole or not at
+    all, so it was where stable's pods serve."""
+    return any(share > 0 and not pods[place].is_release for place, share in stretch.shares)
 
 
 class Flows:
@@ -33,14 +39,15 @@ class Flows:
         self._before = np.concatenate([np.zeros((len(shares), 1)), np.cumsum(gained, axis=1)], axis=1)
 
     @classmethod
-    def of(cls, demand: Demand, pods: int, stretches: Sequence[Stretch]) -> Flows:
-        """Return the flows of the first `pods` pods of a platform's timeline, and of nobody: the last row."""
-        shares = np.zeros((pods + 1, len(stretches)))
+    def of(cls, demand: Demand, pods: Sequence[Pod], stretches: Sequence[Stretch]) -> Flows:
+        """Return the flows of a platform's pods, then of what nobody served of stable's part and of the release's."""
+        shares = np.zeros((len(pods) + 2, len(stretches)))
         for column, stretch in enumerate(stretches):
-            shares[pods, column] = stretch.unserved
             for place, share in stretch.shares:
-                if place < pods:
+                if place < len(pods):
                     shares[place, column] = share
+            if stretch.unserved:
+                shares[len(pods) + meant_for_release(pods, stretch), column] = stretch.unserved
         return cls(demand, np.array([stretch.from_s for stretch in stretches], dtype=np.float64), shares)
 
     def until(self, places: Places | int, t_s: Floats) -> Floats:

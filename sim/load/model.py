@@ -77,7 +77,7 @@ class LoadModel:
             pods: what the stretches' shares point into.
             stretches: in order of time; before the first nobody serves, and the last goes on.
         """
-        return Spans(self, pods, Flows.of(self.demand, len(pods), stretches))
+        return Spans(self, pods, Flows.of(self.demand, pods, stretches))
 
     def expected_many(self, pods: Sequence[Pod], stretches: Sequence[Stretch], edges_s: Floats) -> Floats:
         """Return (pods, intervals, atoms) the expected requests of every pod between the edges.
@@ -129,10 +129,10 @@ class Spans:
             found[own] = self.of(int(place), from_s[own], to_s[own])
         return found
 
-    def unserved(self, from_s: Floats, to_s: Floats) -> Floats:
-        """Return (spans, atoms) the requests that no pod was there for, as a proxy in front counts them."""
+    def unserved(self, from_s: Floats, to_s: Floats, *, is_release: bool) -> Floats:
+        """Return (spans, atoms) the requests meant for a side that had no pod, as a proxy in front counts them."""
         atoms = self._model.plan.unserved
-        nobody = len(self._pods)
+        nobody = len(self._pods) + is_release
         requests = self._flows.until(nobody, to_s) - self._flows.until(nobody, from_s)
         return requests[:, None] * (np.zeros(self._model.plan.atoms) if atoms is None else atoms)
 

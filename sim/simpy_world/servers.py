@@ -53,17 +53,17 @@ class Counting(Protocol):
 
 
 class Refusals:
-    """What a proxy answers because no pod is there: counted with stable's, as nobody tells for whom it was meant."""
+    """What a proxy answers because no pod of a side is there."""
 
     __slots__ = ("_atoms", "_chance", "_ends", "counts", "life")
 
-    def __init__(self, plan: MetricsPlan, chance: np.random.Generator) -> None:
+    def __init__(self, plan: MetricsPlan, chance: np.random.Generator, *, is_release: bool) -> None:
         shares = plan.unserved
         self.counts = [0] * plan.atoms
         self.life = PodLife(
             name="nobody",
             pod_hash="",
-            is_release=False,
+            is_release=is_release,
             ordinal=0,
             born_s=0.0,
             created_s=0.0,

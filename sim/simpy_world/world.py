@@ -20,6 +20,7 @@ from sim.chance import stream
 from sim.driving import Asking, VirtualDriver
 from sim.flock.stage import Stage, set_stage
 from sim.load.fates import Fates
+from sim.load.flows import meant_for_release
 from sim.load.happenings import Happenings, happenings_of
 from sim.metrics_model import MetricsMap
 from sim.outcomes.table import RunTable
@@ -103,7 +104,9 @@ class World:
             instants=lambda: self._driver.platform.instants,
         )
         self._unserved = 0
-        self._refusals = Refusals(stage.plan, stream(seed, "refusals", run))
+        self._refusals = tuple(
+            Refusals(stage.plan, stream(seed, "refusals", run, side), is_release=bool(side)) for side in (0, 1)
+        )
         self._split: tuple[tuple[int, float], ...] = ()
         self._arrivals = Arrivals(env, scenario.traffic, seed=seed, run=run, ends_s=horizon_s, nobody=self._nobody)
         self._before: tuple[int, int, int] = (0, 0, 0)
@@ -120,7 +123,7 @@ class World:
         """Play to the end."""
         self._follow()
         if self._stage.plan.has_proxy:
-            self._scraper.watch(self._stage.plan.proxy(), 0.0, lambda: [*self._servers, self._refusals])
+            self._scraper.watch(self._stage.plan.proxy(), 0.0, lambda: [*self._servers, *self._refusals])
         self._tick()
         self._scraper.at(self._stage.deployment.deploy_s, self._deploy)
         self._env.run(until=self._done)
@@ -232,7 +235,7 @@ class World:
     def _nobody(self) -> None:
         """No pod is there for a request: the proxy answers it, and counts it if anybody asks the proxy."""
         self._unserved += 1
-        self._refusals.refuse()
+        self._refusals[meant_for_release(self._driver.platform.lives, self._driver.platform.current)].refuse()
 
     # ---- tallies
 

@@ -141,7 +141,7 @@ def test_series_that_are_born_with_the_first_error_leave_the_ratio_empty_before(
 def test_a_proxy_counts_what_no_pod_is_there_to_answer(stage_of: Callable[..., Stage]) -> None:
     """Canaries that crash after 20 s now and then leave their half of the traffic without a pod: nginx answers 503."""
     query = (
-        'sum(rate(nginx_ingress_controller_requests{status="503"}[2m])) / '
+        'sum(rate(nginx_ingress_controller_requests{service="orders-canary",status="503"}[2m])) / '
         "sum(rate(nginx_ingress_controller_requests[2m]))"
     )
     stage = stage_of(

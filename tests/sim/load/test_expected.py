@@ -282,16 +282,19 @@ def test_gauges_and_costs_hang_on_the_pod(loaded: Make, pod: Make) -> None:
 
 
 def test_requests_that_no_pod_is_there_for_are_the_proxys_to_count(loaded: Make, pod: Make, stretch: Make) -> None:
-    # A tenth of 20/s from 30 s to 90 s, of which the span sees 30 s.
-    query = 'sum(rate(nginx_ingress_controller_requests{status=~"5.."}[5m]))'
+    # A tenth of 20/s from 30 s to 90 s, while stable serves the rest: 60 in each half of it.
+    query = 'sum(rate(nginx_ingress_controller_requests{service="shop-canary",status=~"5.."}[5m]))'
     load = loaded(queries=(query,))
     stretches = [
         stretch(from_s=0.0, until_s=30.0),
-        stretch(from_s=30.0, until_s=90.0, unserved=0.1),
-        stretch(from_s=90),
+        stretch(from_s=30.0, until_s=90.0, shares=((1, 0.9),), unserved=0.1),
+        stretch(from_s=90.0),
     ]
-    found = load.model.spans([pod()], stretches).unserved(np.array([0.0, 60.0]), np.array([60.0, 200.0]))
+    spans = load.model.spans([pod(), pod(is_release=False)], stretches)
+    found = spans.unserved(np.array([0.0, 60.0]), np.array([60.0, 200.0]), is_release=True)
+    assert spans.unserved(np.array([0.0]), np.array([200.0]), is_release=False).sum() == 0
     refused = next(one for one in load.plan.proxy().series if dict(one.labels)["status"] == "503")
+    assert refused.whose == "release"
     assert found.sum(axis=1) == pytest.approx([60, 60])
     assert found[:, refused.atoms].sum(axis=1) == pytest.approx([60, 60])
     assert load.bad(found) == pytest.approx([0, 0])
@@ -300,4 +303,4 @@ def test_requests_that_no_pod_is_there_for_are_the_proxys_to_count(loaded: Make,
 def test_pods_alone_never_hear_of_requests_that_nobody_served(loaded: Make, pod: Make, stretch: Make) -> None:
     load = loaded()
     spans = load.model.spans([pod()], [stretch(from_s=0.0, unserved=1.0)])
-    assert spans.unserved(np.array([0.0]), np.array([60.0])).sum() == 0
+    assert spans.unserved(np.array([0.0]), np.array([60.0]), is_release=False).sum() == 0

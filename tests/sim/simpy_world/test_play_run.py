@@ -184,7 +184,7 @@ def test_a_proxy_counts_what_no_pod_is_there_to_answer(even, tmp_path, root):
     # nginx answers that with a 503; no pod ever does.
     folder = root / "examples" / "orders-api"
     metric = "nginx_ingress_controller_requests"
-    query = f'sum(rate({metric}{{status="503"}}[5m])) / sum(rate({metric}[5m]))'
+    query = f'sum(rate({metric}{{service="orders-api-canary",status="503"}}[5m])) / sum(rate({metric}[5m]))'
     template = (folder / "analysis-template.yaml").read_text(encoding="utf-8")
     head, rest = template.split("- name: error-rate", 1)
     error_rate = rest.split("query: |", 1)[0]
