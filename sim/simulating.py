@@ -74,10 +74,10 @@ def simulate(
         measurements: keep every measurement, for tables and for judging again.
 
     Raises:
-        SimulateError: no scenario, two of one name, a number of runs that makes no sense.
+        SimulateError: no pods, no scenario, two of one name, a number of runs that makes no sense.
         KeyboardInterrupt: it was interrupted before a single run was finished.
     """
-    _check(scenarios, runs, seed)
+    _check(policy, scenarios, runs, seed)
     finished: list[SimulatedRelease] = []
     for scenario in scenarios:
 
@@ -108,7 +108,12 @@ def simulate(
     )
 
 
-def _check(scenarios: Sequence[Scenario], runs: int, seed: int) -> None:
+def _check(policy: Policy, scenarios: Sequence[Scenario], runs: int, seed: int) -> None:
+    if policy.rollout.replicas == 0:
+        raise SimulateError(
+            f"the Rollout {policy.rollout.name} has spec.replicas 0; it needs 1 or more, because a weight without pods "
+            "sends nobody anywhere"
+        )
     if not scenarios:
         raise SimulateError("there is no release to simulate; name one at least")
     names = [one.name for one in scenarios]

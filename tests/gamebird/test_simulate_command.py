@@ -142,6 +142,22 @@ def test_wrong_input_is_answered_in_a_line_with_exit_code_2(run: Ran, options: t
     assert "Traceback" not in err
 
 
+def test_a_rollout_without_pods_is_refused(run: Ran, files: list[str], tmp_path: Path) -> None:
+    text = Path(files[0]).read_text(encoding="utf-8").replace("replicas: 6", "replicas: 0")
+    (tmp_path / "rollout.yaml").write_text(text, encoding="utf-8")
+    code, _, err = run(*SMALL, on=[str(tmp_path / "rollout.yaml"), *files[1:]])
+    assert code == 2
+    assert "spec.replicas 0; it needs 1 or more" in err
+
+
+def test_an_analysis_that_can_never_end_is_refused(run: Ran, files: list[str], tmp_path: Path) -> None:
+    text = Path(files[1]).read_text(encoding="utf-8").replace("      count: 3\n", "")
+    (tmp_path / "template.yaml").write_text(text, encoding="utf-8")
+    code, _, err = run(*SMALL, on=[files[0], str(tmp_path / "template.yaml"), files[2]])
+    assert code == 2
+    assert "without end" in err
+
+
 def test_a_metric_that_the_model_does_not_produce_is_named_with_the_way_out(
     run: Ran, files: list[str], tmp_path: Path
 ) -> None:
