@@ -15,6 +15,9 @@ from sim.scenarios import Scenario
 NEVER, ALWAYS = 0.05, 0.95
 """A release is called missed if it is promoted in more runs than the second, and caught if it is aborted in more."""
 
+TOLD_MAX = 3
+"""Of releases that differ in more than one size so many are told one by one; the table has them all."""
+
 Pair = tuple[Scenario, Figures]
 
 
@@ -29,10 +32,13 @@ class Sized:
 
 def sentences(policy: Policy, pairs: Sequence[Pair]) -> tuple[str, ...]:
     """Return what came out, the most important first; at least one sentence if there is a release."""
-    found = [*_of_errors(policy, errors_by_size(pairs)), *_of_latency(latencies_by_size(pairs)), *_of_good(pairs)]
-    if not found or len(pairs) == 1:
-        found = [_of_one(scenario, figures) for scenario, figures in pairs][:3]
-    return tuple(found)
+    if len(pairs) == 1:
+        return (_of_one(*pairs[0]),)
+    errors, slow = errors_by_size(pairs), latencies_by_size(pairs)
+    found = [*_of_errors(policy, errors), *_of_latency(slow)]
+    if not found:
+        found = [_of_one(*pair) for pair in pairs if pair[0].kind == "bad"][:TOLD_MAX]
+    return (*found, *_of_good(pairs))
 
 
 def errors_by_size(pairs: Sequence[Pair]) -> list[Sized]:

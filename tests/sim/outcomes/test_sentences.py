@@ -108,6 +108,13 @@ def test_one_release_alone_is_told_as_it_is(as_written: Policy, pair: Callable[.
     assert found[0].startswith("The release r0.05-1.0 (5 % errors) is aborted in 80 % (")
 
 
+def test_a_release_that_is_bad_in_two_ways_is_told_by_its_name(as_written: Policy, pair: Callable[..., Pair]) -> None:
+    both = pair(Release(errors=0.05, latency=Latency(factor=2.0)), 80)
+    found = sentences(as_written, [both, pair(Release(), 0)])
+    assert found[0].startswith("The release r0.05-2.0 (5 % errors, latency x2) is aborted in 80 % (")
+    assert found[1].startswith("A good release is never aborted")
+
+
 def test_only_releases_that_differ_in_their_errors_alone_are_put_in_order_of_size(pair: Callable[..., Pair]) -> None:
     pairs = [
         pair(Release(errors=0.5), 1),
