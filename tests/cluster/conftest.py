@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 import itertools
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
-from controller.kubernetes.api import Connection, connect
-from controller.kubernetes.api.resources import NAMESPACES
+from controller.kubernetes.api import Connection, NotFoundError, connect
+from controller.kubernetes.api.resources import CRDS, NAMESPACES, ROLLOUTS
+from controller.kubernetes.crds import custom_resources
 from experiments.testbeds.cluster.control_plane import ControlPlane
+from experiments.testbeds.cluster.kubelet import InstantKubelet
+from experiments.testbeds.local.children import free_port
 
 _numbers = itertools.count(1)
 
@@ -54,3 +67,107 @@ def restarted(control_plane: ControlPlane) -> Callable[[], None]:
 def kubeconfig(control_plane: ControlPlane) -> Path:
     """The administrator's kubeconfig."""
     return control_plane.kubeconfig
+
+
+@pytest.fixture(scope="session")
+def custom_kinds(control_plane: ControlPlane) -> None:
+    """The custom resources, served."""
+    connection, _ = connect(kubeconfig=control_plane.kubeconfig)
+    for definition in custom_resources():
+        connection.create(CRDS, None, definition)
+    deadline_s = time.monotonic() + 30.0
+    while time.monotonic() < deadline_s:
+        try:
+            connection.list_all(ROLLOUTS)
+        except NotFoundError:
+            time.sleep(0.1)
+        else:
+            return
+    pytest.fail("the custom resources were not served in 30 s")
+
+
+@pytest.fixture(scope="session")
+def kubelet(control_plane: ControlPlane) -> Iterator[InstantKubelet]:
+    """Pods become ready half a second after they were created."""
+    connection, _ = connect(kubeconfig=control_plane.kubeconfig)
+    found = InstantKubelet(connection)
+    found.start()
+    yield found
+    found.stop()
+
+
+@pytest.fixture(scope="session")
+def running_controller(
+    control_plane: ControlPlane, custom_kinds: None, kubelet: InstantKubelet, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[None]:
+    """`gamebird controller run`, with nothing but KUBECONFIG; it must end by itself when it is told to."""
+    port = free_port()
+    log = tmp_path_factory.mktemp("controller") / "controller.log"
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "gamebird.cli.main", "controller", "run", "--listen", f"127.0.0.1:{port}"],
+            env={**os.environ, "KUBECONFIG": str(control_plane.kubeconfig)},
+            stdout=out,
+            stderr=out,
+        )
+    deadline_s = time.monotonic() + 60.0
+    while not _is_ready(port):
+        assert process.poll() is None, log.read_text(encoding="utf-8")
+        assert time.monotonic() < deadline_s, f"not ready in a minute:\n{log.read_text(encoding='utf-8')}"
+        time.sleep(0.1)
+    yield
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(20.0) == 0
+    bugs = [line for line in log.read_text(encoding="utf-8").splitlines() if "met a bug" in line]
+    assert bugs == []
+
+
+def _is_ready(port: int) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=2.0) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
+@dataclass
+class OneValue:
+    """A Prometheus that gives one value to whoever asks; None: it answers with an error."""
+
+    value: float | None = 0.001
+    _server: ThreadingHTTPServer = field(init=False)
+
+    def __post_init__(self) -> None:
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                sample = {"metric": {}, "value": [0, str(outer.value)]}
+                said = {"status": "success", "data": {"resultType": "vector", "result": [sample]}}
+                self.send_response(500 if outer.value is None else 200)
+                self.end_headers()
+                self.wfile.write(json.dumps(said).encode())
+
+            def log_message(self, format: str, *args: object) -> None:
+                """Say nothing."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    def stop(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+@pytest.fixture
+def prometheus_that_says() -> Iterator[OneValue]:
+    """A metrics server whose one value the test chooses."""
+    found = OneValue()
+    yield found
+    found.stop()
