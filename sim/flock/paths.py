@@ -28,12 +28,12 @@ class Node:
 
     Attributes:
         asking: what is to be measured; None at the end.
-        depth: how many looks lie before it on the path by which it was first reached.
+        number: in the order in which nodes were first met; it only orders flocks of one instant.
     """
 
-    __slots__ = ("_children", "_driver", "_foreseen", "_paths", "_scene", "_views", "asking", "depth", "number")
+    __slots__ = ("_children", "_driver", "_foreseen", "_paths", "_scene", "_views", "asking", "number")
 
-    def __init__(self, paths: Paths, driver: VirtualDriver, asking: Asking | None, depth: int) -> None:
+    def __init__(self, paths: Paths, driver: VirtualDriver, asking: Asking | None) -> None:
         self._paths = paths
         self._driver = driver
         self._children: dict[Codes, Node] = {}
@@ -41,7 +41,6 @@ class Node:
         self._views: Views | None = None
         self._foreseen: Mapping[Unit, Sequence[int]] | None = None
         self.asking = asking
-        self.depth = depth
         self.number = paths.count()
 
     @property
@@ -117,7 +116,7 @@ class Paths:
         self._joins = joins
         self._nodes: dict[tuple[object, ...], Node] = {}
         driver = VirtualDriver(stage.deployment, seed=seed, cohort=cohort)
-        self.root = Node(self, driver, driver.play(), 0)
+        self.root = Node(self, driver, driver.play())
 
     def count(self) -> int:
         self._numbers += 1
@@ -136,11 +135,11 @@ class Paths:
         )
         asked = fork.play()
         if asked is None or not self._joins:
-            return Node(self, fork, asked, node.depth + 1)
+            return Node(self, fork, asked)
         key = fork.key()
         found = self._nodes.get(key)
         if found is None:
-            found = self._nodes[key] = Node(self, fork, asked, node.depth + 1)
+            found = self._nodes[key] = Node(self, fork, asked)
         return found
 
     def reaches_ms(self, asking: Asking) -> set[int]:

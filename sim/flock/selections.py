@@ -79,6 +79,10 @@ class Chosen:
     alike: tuple[Alike, ...] | None
 
 
+_CHOSEN_MAX = 512
+"""An autoscaler brings forth ever new sets of pods; what was chosen of old ones must not pile up."""
+
+
 class Selections:
     """What was chosen so far."""
 
@@ -94,6 +98,8 @@ class Selections:
         found = self._of_all.get(key)
         if found is None:
             self._held.update((id(target), target) for target, _ in targets)  # an identity is good while it lives
+            if len(self._of_all) >= _CHOSEN_MAX:
+                self._of_all.clear()
             found = self._of_all[key] = self._choose(targets, matchers)
         return found
 
