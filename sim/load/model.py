@@ -96,7 +96,8 @@ class LoadModel:
         if spec.gauge == "restarts":
             return float(getattr(pod, "incarnation", 0))
         grown = owner.leak.memory_bytes_per_minute * max(t_s - pod.created_s, 0.0) / 60
-        return self._scenario.service.memory_bytes + grown
+        memory = self._scenario.service.memory_bytes + grown
+        return memory if owner.memory_limit_bytes is None else min(memory, owner.memory_limit_bytes)
 
     def side(self, pod: Pod) -> Atoms:
         """Return the chances of the requests of a pod's side."""

@@ -279,6 +279,8 @@ def test_gauges_and_costs_hang_on_the_pod(loaded: Make, pod: Make) -> None:
     assert (found[cpu.atoms] * cpu.weights[1]).sum() == pytest.approx(24)
     assert (found[cpu.atoms] * cpu.weights[0]).sum() == pytest.approx(12)
     assert load.model.level(memory, pod(), 180.0) == pytest.approx(259e6)
+    capped = loaded(queries=queries, release={"leak": Leak(memory_bytes_per_minute=1e6), "memory_limit_bytes": 257e6})
+    assert capped.model.level(memory, pod(), 180.0) == pytest.approx(257e6)
 
 
 def test_requests_that_no_pod_is_there_for_are_the_proxys_to_count(loaded: Make, pod: Make, stretch: Make) -> None:
