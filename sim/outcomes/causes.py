@@ -15,7 +15,7 @@ from controller.core.conditions import ConditionError, compile_condition, fails_
 from controller.core.plan import plan_of
 from controller.manifests.policies import LATEST_HASH, STABLE_HASH, Policy, PolicyAnalysis
 from controller.manifests.values import Metric, PrometheusProvider
-from promql.syntax import PromQLSyntaxError, RatioShape, parse, ratio_shape, selectors
+from promql.syntax import PromQLSyntaxError, QuantileShape, RatioShape, parse, ratio_shape, selectors
 from promql.syntax.reading import passes
 from promql.syntax.tree import METRIC_NAME, Matcher, VectorSelector
 
@@ -150,7 +150,7 @@ def _look(metric: Metric, analysis: PolicyAnalysis, policy: Policy) -> list[Erro
         return None
     shape = ratio_shape(expr)
     if not isinstance(shape, RatioShape):
-        return [] if "histogram_quantile" in metric.provider.query else None
+        return [] if isinstance(shape, QuantileShape) else None
     threshold = _threshold(metric, shape)
     sides = {side_of(one, policy) for one in selectors(expr)}
     if threshold is None or None in sides or not _sees_500(shape):
