@@ -14,6 +14,7 @@ from controller.kubernetes.api.resources import (
     ANALYSIS_RUNS,
     ANALYSIS_TEMPLATES,
     CLUSTER_ANALYSIS_TEMPLATES,
+    DESTINATION_RULES,
     HTTP_ROUTES,
     INGRESSES,
     PODS,
@@ -38,7 +39,9 @@ WATCHED = (
 )
 """Kinds that every cluster with Argo's CRDs has. Pods, routes and Secrets are asked for when they are needed."""
 
-_BY_KIND: dict[str, Resource] = {each.kind: each for each in (*WATCHED, PODS, SECRETS, HTTP_ROUTES, VIRTUAL_SERVICES)}
+_BY_KIND: dict[str, Resource] = {
+    each.kind: each for each in (*WATCHED, PODS, SECRETS, HTTP_ROUTES, VIRTUAL_SERVICES, DESTINATION_RULES)
+}
 
 
 class Cluster:

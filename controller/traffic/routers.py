@@ -6,6 +6,7 @@ requests, where that is asked for. Every call may be repeated, and writes nothin
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from controller.core.actions import SetWeight
@@ -50,3 +51,30 @@ class Router(Protocol):
     def remove_routes(self) -> None:
         """Remove every route that steps have set."""
         ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Together:
+    """Several routers of one rollout, as Argo Rollouts allows; each gets every weight, in the order of the fields."""
+
+    routers: tuple[Router, ...]
+
+    def set_weight(self, weight: SetWeight) -> None:
+        """Let each router carry the weight."""
+        for router in self.routers:
+            router.set_weight(weight)
+
+    def weight(self) -> int | None:
+        """Return the weight that all of them carry; None where one cannot tell or they differ."""
+        found = {router.weight() for router in self.routers}
+        return found.pop() if len(found) == 1 else None
+
+    def set_route(self, route: SetHeaderRoute | SetMirrorRoute) -> None:
+        """Let each router have the route."""
+        for router in self.routers:
+            router.set_route(route)
+
+    def remove_routes(self) -> None:
+        """Remove the steps' routes from each router."""
+        for router in self.routers:
+            router.remove_routes()

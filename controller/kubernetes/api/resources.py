@@ -59,6 +59,9 @@ NAMESPACES = Resource(group="", version="v1", plural="namespaces", kind="Namespa
 INGRESSES = Resource(group="networking.k8s.io", version="v1", plural="ingresses", kind="Ingress")
 HTTP_ROUTES = Resource(group="gateway.networking.k8s.io", version="v1", plural="httproutes", kind="HTTPRoute")
 VIRTUAL_SERVICES = Resource(group="networking.istio.io", version="v1", plural="virtualservices", kind="VirtualService")
+DESTINATION_RULES = Resource(
+    group="networking.istio.io", version="v1", plural="destinationrules", kind="DestinationRule"
+)
 LEASES = Resource(group="coordination.k8s.io", version="v1", plural="leases", kind="Lease")
 CRDS = Resource(
     group="apiextensions.k8s.io",

@@ -1,0 +1,81 @@
+"""Gateway API: the canary's weight is the weight of a backend in an HTTPRoute, as the plugin of Argo Rollouts sets it.
+
+Every rule that has both Services among its backends carries the split; other rules and other backends stay as they are.
+The route is replaced as a whole and only if nobody has changed it since it was read, because a merge patch of a list
+would take back what others have put into it.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from controller.core.actions import SetWeight
+from controller.manifests.values import GatewayApiRouting, Rollout, SetHeaderRoute, SetMirrorRoute
+from controller.traffic.routers import Objects, RouterError
+
+Json = dict[str, Any]
+
+HTTP_ROUTE = "HTTPRoute"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewayRouter:
+    """The HTTPRoutes of one rollout."""
+
+    rollout: Rollout
+    routing: GatewayApiRouting
+    objects: Objects
+
+    def set_weight(self, weight: SetWeight) -> None:
+        """Let every HTTPRoute that the rollout names carry the weight."""
+        for name in self._names():
+            route = self.objects.get(HTTP_ROUTE, name)
+            if route is None:
+                raise RouterError(f"the HTTPRoute {name} that spec.strategy.canary.trafficRouting names is not there")
+            changed = copy.deepcopy(route)
+            for stable, canary in self._pairs(changed):
+                canary["weight"], stable["weight"] = weight.canary, weight.total - weight.canary
+            if changed != route:
+                self.objects.replace(HTTP_ROUTE, changed)
+
+    def weight(self) -> int | None:
+        """Return the weight that all rules of all routes carry; None where one is missing or they differ."""
+        found: set[int | None] = set()
+        for name in self._names():
+            route = self.objects.get(HTTP_ROUTE, name)
+            if route is None:
+                return None
+            found |= {canary.get("weight", 1) for _, canary in self._pairs(route)}
+        return found.pop() if len(found) == 1 else None
+
+    def set_route(self, route: SetHeaderRoute | SetMirrorRoute) -> None:
+        """Refuse header and mirror routes: leaving one out in silence would show a canary to the wrong users."""
+        raise RouterError(f"the step's route {route.name}: header and mirror routes of an HTTPRoute are not driven yet")
+
+    def remove_routes(self) -> None:
+        """There are none."""
+
+    def _names(self) -> tuple[str, ...]:
+        if self.routing.grpc_routes or self.routing.tcp_routes or self.routing.tls_routes:
+            raise RouterError("of the Gateway API's routes only HTTPRoutes are driven")
+        if self.routing.namespace not in ("", self.rollout.namespace):
+            raise RouterError(f"HTTPRoutes of another namespace ({self.routing.namespace}) are not driven")
+        return self.routing.http_routes
+
+    def _pairs(self, route: Json) -> Iterator[tuple[Json, Json]]:
+        """Yield the stable and the canary backend of each rule that has both; at least one has to."""
+        strategy = self.rollout.strategy
+        pairs = 0
+        for rule in route["spec"].get("rules") or ():
+            backends = {ref.get("name"): ref for ref in rule.get("backendRefs") or ()}
+            stable, canary = backends.get(strategy.stable_service), backends.get(strategy.canary_service)
+            if stable is not None and canary is not None:
+                pairs += 1
+                yield stable, canary
+        if not pairs:
+            name = route["metadata"]["name"]
+            both = f"{strategy.stable_service} and {strategy.canary_service}"
+            raise RouterError(f"the HTTPRoute {name} has no rule with both Services, {both}, among its backendRefs")
