@@ -141,6 +141,8 @@ def _look(paths: Paths, flock: Flock, recorder: Recorder, numbers: NDArray[np.in
     whole = len(flock.rows) == flock.counters.runs
     rows: NDArray[np.intp] | slice = slice(None) if whole else flock.rows
     is_out = scene.cast.scraping.is_out(asking.at_s, scene.platform.instants)
+    if not is_out:
+        store.prepare(node.windows, milliseconds(asking.at_s))
     codes = np.empty((len(asking.questions), len(flock.runs)), dtype=np.int64)
     for place, question in enumerate(asking.questions):
         judged: Judged = judge_metric(

@@ -17,7 +17,7 @@ from sim.flock.counters import Unit
 from sim.flock.judging import MISSING_CODE
 from sim.flock.scene import Cast, Scene
 from sim.flock.schedules import milliseconds
-from sim.flock.stage import Stage
+from sim.flock.stage import Stage, WindowRead
 from sim.flock.views import Views
 
 Codes = tuple[int, ...]
@@ -64,6 +64,11 @@ class Node:
             self._views = Views(self.scene)
         return self._views
 
+    @property
+    def windows(self) -> tuple[WindowRead, ...]:
+        """What the windows of its queries read."""
+        return () if self.asking is None else self._paths.windows(self.asking)
+
     def child(self, codes: Codes) -> Node:
         """Return where the phases of all questions, in their order, lead."""
         found = self._children.get(codes)
@@ -86,7 +91,7 @@ class Node:
         node = self
         while (asking := node.asking) is not None:
             if node is not self:
-                for reach_ms in self._paths.reaches_ms(asking):
+                for reach_ms in {read.offset_ms + read.range_ms for read in self._paths.windows(asking)}:
                     self._note(milliseconds(node.at_s) - reach_ms, now_ms, found)
             if node.at_s > self.at_s + self._paths.stage.horizon_s:
                 break
@@ -142,14 +147,14 @@ class Paths:
             found = self._nodes[key] = Node(self, fork, asked)
         return found
 
-    def reaches_ms(self, asking: Asking) -> set[int]:
-        """Return how long before an asking the windows of its queries begin."""
-        found: set[int] = set()
+    def windows(self, asking: Asking) -> tuple[WindowRead, ...]:
+        """Return the windows of all queries of an asking, each once."""
+        found: dict[WindowRead, None] = {}
         for question in asking.questions:
             provider = question.metric.provider
             if isinstance(provider, PrometheusProvider):
-                found.update(self.stage.reaches_ms.get(provider.query, ()))
-        return found
+                found.update(dict.fromkeys(self.stage.windows.get(provider.query, ())))
+        return tuple(found)
 
 
 def _measurement(code: int, at_s: float) -> Measurement:

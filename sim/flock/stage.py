@@ -6,13 +6,29 @@ from dataclasses import dataclass
 
 from controller.manifests.policies import Policy
 from controller.manifests.values import Metric, PrometheusProvider
-from promql.syntax import PromQLSyntaxError, parse
+from promql.engine.ranges import EDGE_FUNCTIONS
+from promql.syntax import Expr, PromQLSyntaxError, parse
 from promql.syntax.reading import readings
+from promql.syntax.tree import Call, MatrixSelector, Paren, Subquery, children
 from sim.driving import Deployment, prepare
-from sim.flock.selections import Selections
+from sim.flock.selections import Matchers, Selections
 from sim.load.model import LoadModel
 from sim.metrics_model import MetricsMap, MetricsPlan, naming_of, plan_metrics
 from sim.scenarios import Scenario
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WindowRead:
+    """One window of a query, relative to the instant that it is asked for.
+
+    Attributes:
+        only_edges: whether its first and last sample are all that is read, resets apart.
+    """
+
+    matchers: Matchers
+    range_ms: int
+    offset_ms: int
+    only_edges: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -21,7 +37,7 @@ class Stage:
 
     Attributes:
         metrics: names of all metrics, in the order of the policy; tables point into them.
-        reaches_ms: query -> how long before an asking its windows begin.
+        windows: query -> what its windows read.
         horizon_s: how far back any query looks.
     """
 
@@ -30,7 +46,7 @@ class Stage:
     plan: MetricsPlan
     load: LoadModel
     metrics: tuple[str, ...]
-    reaches_ms: dict[str, tuple[int, ...]]
+    windows: dict[str, tuple[WindowRead, ...]]
     horizon_s: float
     selections: Selections
 
@@ -49,11 +65,11 @@ def set_stage(policy: Policy, scenario: Scenario, metrics_map: MetricsMap | None
     metrics = metrics_of(policy, deployment)
     naming = naming_of(deployment.release, stable_hash=deployment.stable_hash, release_hash=deployment.release_hash)
     plan = plan_metrics(metrics, scenario, naming, metrics_map)
-    reaches, horizon_s = {}, 0.0
+    windows, horizon_s = {}, 0.0
     for metric in metrics:
         if isinstance(metric.provider, PrometheusProvider):
             query = metric.provider.query
-            reaches[query], reach_s = _reaches(query)
+            windows[query], reach_s = windows_of(query)
             horizon_s = max(horizon_s, reach_s)
     return Stage(
         scenario=scenario,
@@ -61,7 +77,7 @@ def set_stage(policy: Policy, scenario: Scenario, metrics_map: MetricsMap | None
         plan=plan,
         load=LoadModel(scenario, plan),
         metrics=tuple(dict.fromkeys(metric.name for metric in metrics)),
-        reaches_ms=reaches,
+        windows=windows,
         horizon_s=horizon_s,
         selections=Selections(plan.atoms),
     )
@@ -78,11 +94,27 @@ def metrics_of(policy: Policy, deployment: Deployment) -> list[Metric]:
     ]
 
 
-def _reaches(query: str) -> tuple[tuple[int, ...], float]:
-    """Return when the windows of the query begin, and how far back it looks in all, s."""
+def windows_of(query: str) -> tuple[tuple[WindowRead, ...], float]:
+    """Return what the query's windows read, and how far back it looks in all, s. Subqueries' windows are left out."""
     try:
-        found = readings(parse(query))
+        expr = parse(query)
     except PromQLSyntaxError:
         return (), 0.0
-    begins = {round(one.from_s * 1000) for one in found if one.window_s is not None and one.at is None}
-    return tuple(sorted(begins)), max((one.from_s for one in found), default=0.0)
+    found: list[WindowRead] = []
+    waiting: list[tuple[Expr, str]] = [(expr, "")]
+    while waiting:
+        node, function = waiting.pop()
+        if isinstance(node, Subquery):
+            continue
+        if isinstance(node, MatrixSelector) and node.selector.at is None:
+            found.append(
+                WindowRead(
+                    matchers=node.selector.matchers,
+                    range_ms=round(node.range_s * 1000),
+                    offset_ms=round(node.selector.offset_s * 1000),
+                    only_edges=function in EDGE_FUNCTIONS,
+                )
+            )
+        inner = node.function if isinstance(node, Call) else function if isinstance(node, Paren) else ""
+        waiting.extend((part, inner) for part in children(node))
+    return tuple(found), max((one.from_s for one in readings(expr)), default=0.0)

@@ -6,7 +6,7 @@ as blocks, one for each target, because each target is scraped at a phase of its
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,8 @@ from promql.syntax.tree import Matcher
 from sim.flock.counters import Counters, Unit
 from sim.flock.scene import Scraped
 from sim.flock.selections import Chosen, Selection
-from sim.flock.views import Late, Sample, Views, Windows, wanted_by
+from sim.flock.stage import WindowRead
+from sim.flock.views import Late, Sample, Views, Windows, merged, wanted_by
 
 
 class FlockStore:
@@ -142,10 +143,18 @@ class FlockStore:
             if not late:
                 self.read(windows.wanted)
         if late:
-            wanted = {unit: list(times) for unit, times in windows.wanted.items()}
-            for unit, times in wanted_by([sample for one in late for sample in one.samples]).items():
-                wanted.setdefault(unit, []).extend(times)
-            self.read(wanted)
+            samples = [sample for one in late for sample in one.samples]
+            self.read(merged(windows.wanted, wanted_by(samples)))
+
+    def prepare(self, reads: Iterable[WindowRead], at_ms: int) -> None:
+        """Draw all that the windows of a look read, in the order of time, before any of them is asked for.
+
+        One after the other they would go back to what lies between the samples of those before.
+        """
+        wanted: dict[Unit, list[int]] = {}
+        for read in reads:
+            wanted = merged(wanted, self._views.wanted(read, at_ms))
+        self.read(wanted)
 
     def read(self, wanted: Mapping[Unit, Sequence[int]]) -> None:
         """Make the counts at some instants known."""

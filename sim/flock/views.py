@@ -7,7 +7,7 @@ the last sample of every window of some targets; all selectors of a query that h
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +17,7 @@ from promql.storage.blocks import Floats, Times
 from sim.flock.counters import Unit
 from sim.flock.scene import Counted, Scene, Scraped
 from sim.flock.selections import Chosen, Matchers, Selection
+from sim.flock.stage import WindowRead
 
 _SURELY = 30.0
 """With so many events expected, none has happened in one of ten trillion runs: the series is there."""
@@ -102,6 +103,26 @@ class Views:
         if found is None:
             found = self._windows[key] = self._cut(*key)
         return found
+
+    def wanted(self, read: WindowRead, at_ms: int) -> dict[Unit, list[int]]:
+        """Return the instants that a window of a query reads when it is asked for at an instant, by unit."""
+        chosen = self.chosen(read.matchers)
+        end_ms = at_ms - read.offset_ms
+        starts_ms = (end_ms - read.range_ms,)
+        windows = self.windows(chosen, starts_ms, (end_ms,))
+        late = self.late(chosen, windows, starts_ms) if chosen.may_be_late else ()
+        if not read.only_edges or not chosen.only_edges or late is None:
+            samples = []
+            for place in chosen.targets:
+                good = self.scene.targets[place].schedule.good_list
+                scrapes = range(
+                    bisect_right(good, starts_ms[0]), bisect_right(good, min(end_ms, self.scene.visible_ms))
+                )
+                samples += [self.sample(place, scrape) for scrape in scrapes]
+            return wanted_by(samples)
+        if not late:
+            return windows.wanted
+        return merged(windows.wanted, wanted_by([sample for one in late for sample in one.samples]))
 
     def late(self, chosen: Chosen, windows: Windows, starts_ms: tuple[int, ...]) -> tuple[Late, ...] | None:
         """Return the windows in which series may be born with their first event.
@@ -218,6 +239,14 @@ class Views:
         """Return the samples around each new life of the target's pod within a window."""
         changed = np.flatnonzero(np.diff(self.scene.targets[place].schedule.good_life[low:high])) + low
         return [(self.sample(place, before), self.sample(place, before + 1)) for before in changed.tolist()]
+
+
+def merged(one: Mapping[Unit, Iterable[int]], other: Mapping[Unit, Iterable[int]]) -> dict[Unit, list[int]]:
+    """Return the instants of both, by unit."""
+    found = {unit: list(times) for unit, times in one.items()}
+    for unit, times in other.items():
+        found.setdefault(unit, []).extend(times)
+    return found
 
 
 def wanted_by(samples: Iterable[Sample]) -> dict[Unit, list[int]]:
