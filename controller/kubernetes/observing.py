@@ -124,7 +124,7 @@ class Observer:
         for item in self.template_items(namespace).values():
             metadata = item["metadata"]
             key = ("Template", metadata["uid"], metadata["resourceVersion"])
-            template = self._kept(key, lambda item=item: _read_template(item))
+            template = self._kept(key, lambda item=item: read_template(item))
             if isinstance(template, AnalysisTemplate):
                 found.append(template)
         return tuple(found)
@@ -228,7 +228,8 @@ def read_rollout(item: Json) -> Rollout | Unreadable:
     return loaded.value
 
 
-def _read_template(item: Json) -> AnalysisTemplate | Unreadable:
+def read_template(item: Json) -> AnalysisTemplate | Unreadable:
+    """Return a template as the API server has it, or why it cannot be read."""
     try:
         loaded = read_object(item, f"{item['kind']} {item['metadata']['name']}")
     except ManifestError as error:

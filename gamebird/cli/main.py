@@ -31,6 +31,9 @@ COMMANDS = {
         "rehearse a release: a real proxy, real load, an injected fault, a scorecard",
     ),
     "controller": Command("gamebird.cli.controller:app", "run canaries on a cluster, from Argo Rollouts' manifests"),
+    "rollout": Command(
+        "gamebird.cli.rollout:app", "a rollout on a cluster: status, wait, promote, abort, retry, pause"
+    ),
     "trace": Command(
         "gamebird.cli.trace:app", "recorded traffic: access logs as one canonical file, drawn, sampled, anonymised"
     ),
