@@ -52,6 +52,9 @@ def replay(
     rate_max: Annotated[float, typer.Option(help="most requests/s of the wall for each worker", min=1, max=5000)] = (
         1000.0
     ),
+    connections: Annotated[
+        int | None, typer.Option(help="connections of a worker at most; requests then wait for one", min=1)
+    ] = None,
     timeout: Annotated[str, typer.Option(help="how long a user waits for an answer")] = "10s",
     slow_after: Annotated[
         str, typer.Option(help="a later answer is bad; unless said, none is", show_default=False)
@@ -103,6 +106,7 @@ def replay(
             folder,
             timeout_s=_span_s("--timeout", timeout),
             slow_after_s=_span_s("--slow-after", slow_after) if slow_after else None,
+            connections_max=connections,
             web_port=web,
         )
         interrupted = _play(player, prepared, web)

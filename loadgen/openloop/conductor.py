@@ -14,12 +14,14 @@ from typing import Any
 from locust.event import Events
 
 from loadgen.openloop.clock import Origin
-from loadgen.openloop.exchange import Connections, request_bytes
+from loadgen.openloop.exchange import Connections
 from loadgen.openloop.plan import Plan
-from loadgen.openloop.player import Asked, Player, Terms
+from loadgen.openloop.player import Player, Terms
 from loadgen.openloop.records import SUMMARY, Run, Writer, write_whole
 from loadgen.openloop.safety import loopback_target
+from loadgen.openloop.script import Asked
 from loadgen.openloop.summary import summarize
+from loadgen.openloop.wire import request_bytes
 from loadgen.traffic import Change, Route, Schedule, TrafficError, schedule
 from loadgen.traffic.rates import Floats
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import errno
 import socket as plain_socket
 import time
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import gevent
@@ -20,7 +19,6 @@ from geventhttpclient.response import HTTPConnectionClosed, HTTPParseError, HTTP
 
 from loadgen.openloop.records import Failure
 from loadgen.openloop.safety import Target
-from loadgen.traffic import Route
 
 REVISION_HEADER, POD_HEADER = "x-gamebird-revision", "x-gamebird-pod"
 
@@ -28,7 +26,6 @@ IDLE_MAX_S = 4.0
 """A connection that rested longer is not used again: many servers end one after five seconds, perhaps just now."""
 
 _CHUNK = 65_536
-_OWN_HEADERS = {"host", "user-agent", "content-length", "transfer-encoding", "connection", "x-gamebird-load"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,25 +37,6 @@ class Answer:
     revision: str = ""
     pod: str = ""
     length: int = 0
-
-
-def request_bytes(route: Route, target: Target, *, tag: str) -> bytes:
-    """Return a request as it goes over the wire. `tag` marks it as load, for whoever reads the service's log."""
-    body = route.body.encode() if route.body is not None else b""
-    return wire_bytes(
-        route.method, route.path, host=target.host_header, tag=tag, headers=route.headers.items(), body=body
-    )
-
-
-def wire_bytes(
-    method: str, path: str, *, host: str, tag: str, headers: Iterable[tuple[str, str]] = (), body: bytes = b""
-) -> bytes:
-    """Return a request as it goes over the wire; headers that the generator sets itself are left out."""
-    lines = [f"{method} {path} HTTP/1.1", f"Host: {host}", "User-Agent: gamebird-loadgen", f"x-gamebird-load: {tag}"]
-    if body or method in ("POST", "PUT", "PATCH"):
-        lines.append(f"Content-Length: {len(body)}")
-    lines += [f"{name}: {value}" for name, value in headers if name.lower() not in _OWN_HEADERS]
-    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1") + body
 
 
 class Connections:

@@ -12,10 +12,11 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any
 
 import gevent
 import gevent.event
+import gevent.lock
 import numpy as np
 import psutil  # type: ignore[import-untyped]
 from locust.event import Events
@@ -24,7 +25,7 @@ from loadgen.openloop.alarm import Alarm
 from loadgen.openloop.clock import Origin
 from loadgen.openloop.exchange import Answer, Connections, exchange
 from loadgen.openloop.records import Failure, Writer
-from loadgen.traffic.rates import Floats
+from loadgen.openloop.script import Script
 
 BEAT_S = 0.5
 FLUSH_S = 0.1
@@ -32,40 +33,6 @@ STOP_DRAIN_S = 0.4
 """How long answers may still come in when the run is told to stop: all must be written within a second."""
 
 _BURST = 32  # requests begun before others may run, when the generator is behind
-
-
-class Asked(NamedTuple):
-    """One request of a script. A tuple and not a dataclass: one is made for each request, at the instant of sending.
-
-    Attributes:
-        number: its place in the whole schedule, of which this process may send only a part.
-        route: its place among the routes that figures are told by.
-        method, name: what it is called in Locust's statistics.
-        data: what goes over the wire.
-    """
-
-    number: int
-    route: int
-    method: str
-    name: str
-    data: bytes
-
-
-class Script(Protocol):
-    """The requests of one process, in order of time."""
-
-    @property
-    def wall_s(self) -> Floats:
-        """(requests,) when each is due, seconds of the wall after the first instant of traffic."""
-        ...
-
-    def number(self, place: int) -> tuple[int, int]:
-        """Return number and route of the request at a place, without making it."""
-        ...
-
-    def asked(self, place: int) -> Asked:
-        """Return the request at a place, made now."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,12 +44,15 @@ class Terms:
         timeout_s: how long a user waits for an answer.
         drain_s: how long the last requests may take after the traffic has ended.
         in_flight_max: requests that may wait for an answer at once; those beyond are dropped, and counted.
+        connections_max: so many connections at most, as a client's pool has; requests that are due wait for one, and
+            their wait is part of the latency from the intended instant. None: no request waits for a connection.
     """
 
     lasts_s: float
     timeout_s: float
     drain_s: float
     in_flight_max: int
+    connections_max: int | None = None
 
 
 class Player:
@@ -100,6 +70,7 @@ class Player:
     ) -> None:
         self._script = script
         self._terms = terms
+        self._slots = None if terms.connections_max is None else gevent.lock.Semaphore(terms.connections_max)
         self._connections = connections
         self._writer = writer
         self._origin = origin
@@ -112,6 +83,7 @@ class Player:
         self._dispatcher: gevent.Greenlet | None = None
         self._in_flight: dict[int, tuple[float, float, int]] = {}  # number → intended, sent, route
         self._dropped = 0
+        self._is_over = False  # nothing is sent any more
         self._cpu_shares: list[float] = []
         self._machine_shares: list[float] = []
         self._problem: Exception | None = None
@@ -214,7 +186,15 @@ class Player:
         # Taken into account here and not in the greenlet, or a burst would slip below the limit.
         self._in_flight[number] = (intended_s, math.nan, route)
         # With its script, because another may be in its place when the greenlet's turn comes.
-        gevent.spawn_raw(self._guarded, self._send, script, place, intended_s)
+        gevent.spawn_raw(self._guarded, self._send_in_turn, script, place, intended_s)
+
+    def _send_in_turn(self, script: Script, place: int, intended_s: float) -> None:
+        if self._slots is None:
+            self._send(script, place, intended_s)
+            return
+        with self._slots:
+            if not self._is_over:
+                self._send(script, place, intended_s)
 
     def _send(self, script: Script, place: int, intended_s: float) -> None:
         number, route, method, name, data = script.asked(place)
@@ -273,6 +253,7 @@ class Player:
                 stopped, until_s = True, min(until_s, time.monotonic() + STOP_DRAIN_S)
 
     def _end(self) -> None:
+        self._is_over = True
         for number, (intended_s, sent_s, route) in self._in_flight.items():
             fate = Failure.DROPPED if math.isnan(sent_s) else Failure.CUT_OFF
             self._writer.row(intended_s, sent_s, math.nan, number, 0, 0, 0, route, fate)

@@ -91,6 +91,8 @@ class Replay:
         folder: for this replay alone; made if it is not there.
         timeout_s: how long a user waits for an answer, seconds of the wall.
         slow_after_s: an answer later than this is bad; None: lateness alone is never bad.
+        in_flight_max: requests of one generator that may wait for an answer; those beyond are dropped, and counted.
+        connections_max: connections of one generator; requests that are due wait for one. None: none waits.
         web_port: serve Locust's page on this port of the loopback while the replay runs.
     """
 
@@ -103,6 +105,7 @@ class Replay:
         timeout_s: float = 10.0,
         slow_after_s: float | None = None,
         in_flight_max: int = IN_FLIGHT_MAX,
+        connections_max: int | None = None,
         web_port: int | None = None,
     ) -> None:
         target.target()
@@ -112,6 +115,7 @@ class Replay:
         self._timeout_s = timeout_s
         self._slow_after_s = slow_after_s
         self._in_flight_max = in_flight_max
+        self._connections_max = connections_max
         self._web_port = web_port
         self._generators: list[_Generator] = []
         self._master: subprocess.Popen[bytes] | None = None
@@ -250,6 +254,7 @@ class Replay:
             timeout_s=self._timeout_s,
             drain_s=self._timeout_s,
             in_flight_max=self._in_flight_max,
+            connections_max=self._connections_max,
             master_port=master_port,
         )
         write_whole(folder / PLAN, plan.model_dump_json(indent=2) + "\n")

@@ -21,6 +21,7 @@ class ShardPlan(BaseModel):
         shard, workers: which part of them is this generator's, of how many.
         lasts_s: how long the traffic lasts, seconds of the wall.
         timeout_s: how long a user waits for an answer. drain_s: how long the last ones may take.
+        connections_max: connections at most; requests that are due wait for one. None: none waits.
         master_port: where Locust's master listens on the loopback; None: this generator is alone.
     """
 
@@ -34,4 +35,5 @@ class ShardPlan(BaseModel):
     timeout_s: _Seconds = 10.0
     drain_s: _Seconds = 10.0
     in_flight_max: Annotated[int, Field(ge=1, le=15_000)] = IN_FLIGHT_MAX
+    connections_max: Annotated[int, Field(ge=1)] | None = None
     master_port: Annotated[int, Field(ge=1, le=65_535)] | None = None

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from loadgen.openloop.exchange import wire_bytes
+from loadgen.openloop.wire import wire_bytes
 from loadgen.replay.score import Requests, write_shards
 from loadgen.replay.templates import Templates
 from loadgen.replay.timing import REQUESTS_MAX, Pace, ReplayError, Timetable, period_of, timetable
@@ -150,6 +150,8 @@ class _Gathered:
         """Take the recording up to an instant; return whether it goes on behind it."""
         begin_s: float | None = None
         for table in tables:
+            if not table.num_rows:
+                continue
             times_s = table.column("time_s").to_numpy()
             begin_s = float(times_s[0]) if begin_s is None else begin_s
             for time_s, row in zip((times_s - begin_s).tolist(), _rows(table), strict=True):

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from loadgen.openloop.player import Asked
+from loadgen.openloop.script import Asked
 from loadgen.replay.templates import fill, is_fresh
 from loadgen.replay.timing import Floats, Timetable
 
@@ -126,8 +126,8 @@ class ShardScript:
         self._of = np.load(folder / f"shard-{shard}-of.npy")
         self._requests: NDArray[Any] = np.load(folder / "requests.npy", mmap_mode="r")
         self._routes = routes_in(folder)
-        self._file = (folder / "requests.bin").open("rb")
-        self._data = mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ)
+        with (folder / "requests.bin").open("rb") as file:
+            self._data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 
     @property
     def wall_s(self) -> Floats:

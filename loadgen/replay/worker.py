@@ -95,7 +95,11 @@ def run(plan: ShardPlan, directory: Path, *, parent_pid: int) -> Exception | Non
     player = Player(
         ShardScript(plan.score, plan.shard, plan.workers),
         terms=Terms(
-            lasts_s=plan.lasts_s, timeout_s=plan.timeout_s, drain_s=plan.drain_s, in_flight_max=plan.in_flight_max
+            lasts_s=plan.lasts_s,
+            timeout_s=plan.timeout_s,
+            drain_s=plan.drain_s,
+            in_flight_max=plan.in_flight_max,
+            connections_max=plan.connections_max,
         ),
         connections=Connections(plan.target.target()),
         writer=Writer(directory),
