@@ -12,7 +12,6 @@ from typing import Any
 
 from controller.core.runs import AnalysisRun
 from controller.core.services import names_by_role
-from controller.core.services import names_by_role
 from controller.core.snapshot import PodSeen, ReplicaSetSeen, ServicesSeen, Snapshot
 from controller.core.status import RolloutStatus
 from controller.kubernetes import labels

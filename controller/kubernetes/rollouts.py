@@ -15,7 +15,6 @@ from typing import Any, Protocol
 from controller.core.decisions import Decision, decide
 from controller.core.records import Record
 from controller.core.services import names_by_role
-from controller.core.services import names_by_role
 from controller.core.status import Condition, ConditionKind, Phase, RolloutStatus, Truth
 from controller.kubernetes.acting import Actor
 from controller.kubernetes.api.watching import Key
