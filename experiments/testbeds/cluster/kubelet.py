@@ -1,7 +1,6 @@
 """What a kubelet would tell of pods, where there is none: they become ready a while after they were created.
 
-The instant kind: no container runs, only the pod's status is written. A pod whose image names a version in
-`never_ready` stays as it is.
+The instant kind: no container runs, only the pod's status is written.
 """
 
 from __future__ import annotations
@@ -9,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Collection
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -22,10 +21,16 @@ Json = dict[str, Any]
 
 
 class InstantKubelet:
-    """Makes pods ready `ready_s` after it first sees them."""
+    """Makes pods ready `ready_s` after it first sees them, but those of which `stays_unready` says so."""
 
-    def __init__(self, connection: Connection, *, ready_s: float = 0.5, never_ready: Collection[str] = ()) -> None:
-        self._connection, self._ready_s, self._never_ready = connection, ready_s, frozenset(never_ready)
+    def __init__(
+        self,
+        connection: Connection,
+        *,
+        ready_s: float = 0.5,
+        stays_unready: Callable[[Json], bool] = lambda _: False,
+    ) -> None:
+        self._connection, self._ready_s, self._stays_unready = connection, ready_s, stays_unready
         self._queue: WorkQueue[Key] = WorkQueue()
         self._pods = Reflector(connection, PODS, changed=self._changed)
         self._threads = [threading.Thread(target=self._work, name=f"kubelet-{n}", daemon=True) for n in range(4)]
@@ -56,10 +61,6 @@ class InstantKubelet:
                         PODS, key.namespace, key.name, {"status": ready_status()}, subresource="status"
                     )
             self._queue.done(key)
-
-    def _stays_unready(self, pod: Json) -> bool:
-        images = [str(container.get("image", "")) for container in pod["spec"]["containers"]]
-        return any(image.endswith(version) for version in self._never_ready for image in images)
 
 
 def ready_status(address: str = "10.0.0.1", *, ready: bool = True) -> Json:

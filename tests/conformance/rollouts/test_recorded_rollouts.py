@@ -10,57 +10,10 @@ from __future__ import annotations
 import re
 from typing import Any
 
-WAIT_S = 1.5
-TOGETHER_S = 0.35  # the README says 0.3, and times are rounded to a tenth
-HASH = re.compile(r'(ReplicaSet ".*)-[0-9a-z]+"')
+from recorded_transitions import WAIT_S, compare_end, compare_states, rollout_states, run_states
 
 # Scenarios that do not match yet, and why. Strict: one that matches has to leave the list.
 NOT_YET: dict[str, str] = {}
-
-State = tuple[float, tuple[Any, ...]]
-
-
-def rollout_states(trace: list[dict[str, Any]]) -> list[State]:
-    """Return the transitions of the rollout's state and message, each with its time."""
-    states: list[State] = []
-    for entry in trace:
-        if "rollout" in entry:
-            seen = entry["rollout"]
-            message = HASH.sub(r'\1-HASH"', seen["message"])
-            key = (seen["phase"], seen["step"], seen["weight"], seen["abort"], tuple(seen["pause"]), message)
-            if not states or states[-1][1] != key:
-                states.append((entry["t"], key))
-    return states
-
-
-def run_states(trace: list[dict[str, Any]]) -> dict[tuple[str, int], list[State]]:
-    """Return the transitions of each analysis run; runs of one label are told apart by their beginnings."""
-    states: dict[tuple[str, int], list[State]] = {}
-    begun: dict[str, int] = {}
-    for entry in trace:
-        if "analysis" in entry:
-            seen = entry["analysis"]
-            label = seen["run"]
-            if seen["phase"] == "":
-                begun[label] = begun.get(label, 0) + 1
-            metrics = tuple(sorted((name, tuple(sorted(m.items()))) for name, m in seen["metrics"].items()))
-            key = (seen["phase"], seen["message"], metrics)
-            of_run = states.setdefault((label, begun.get(label, 0)), [])
-            if not of_run or of_run[-1][1] != key:
-                of_run.append((entry["t"], key))
-    return states
-
-
-def compare_states(what: str, theirs: list[State], ours: list[State], wrong: list[str]) -> None:
-    """Compare two sequences, letting neighbours closer than TOGETHER_S swap or merge."""
-    a, b = [key for _, key in theirs], [key for _, key in ours]
-    if a != b[: len(a)]:
-        at = next((i for i, pair in enumerate(zip(a, b, strict=False)) if pair[0] != pair[1]), min(len(a), len(b)))
-        wrong.append(f"{what} state {at}: theirs {theirs[at : at + 3]} ours {ours[at : at + 3]}")
-        return
-    for (t0, _), (t1, key), (u0, _), (u1, _) in zip(theirs, theirs[1:], ours, ours[1:], strict=False):
-        if abs((t1 - t0) - (u1 - u0)) > WAIT_S:
-            wrong.append(f"{what} waits {u1 - u0:.1f}s for {key}, theirs {t1 - t0:.1f}s")
 
 
 def compare_queries(recording: dict[str, Any], world: Any, wrong: list[str]) -> None:
@@ -77,17 +30,6 @@ def compare_queries(recording: dict[str, Any], world: Any, wrong: list[str]) -> 
                 wrong.append(f"query of {name} at {a2['t']:.1f}, theirs {after['t']:.1f}")
 
 
-def compare_end(recording: dict[str, Any], world: Any, wrong: list[str]) -> None:
-    """Compare the last status, pods included."""
-    last = {}
-    for side, trace in (("theirs", recording["trace"]), ("ours", world.trace)):
-        seen = dict(next(entry["rollout"] for entry in reversed(trace) if "rollout" in entry))
-        seen["message"] = HASH.sub(r'\1-HASH"', seen["message"])
-        last[side] = seen
-    if last["theirs"] != last["ours"]:
-        wrong.append(f"end: {last}")
-
-
 def compare(recording: dict[str, Any], world: Any) -> list[str]:
     """Return what differs."""
     wrong: list[str] = []
@@ -98,7 +40,7 @@ def compare(recording: dict[str, Any], world: Any) -> list[str]:
     for run, states in theirs.items():
         compare_states(f"run {run}", states, ours.get(run, []), wrong)
     compare_queries(recording, world, wrong)
-    compare_end(recording, world, wrong)
+    compare_end(recording, world.trace, wrong)
     return wrong
 
 
