@@ -125,26 +125,32 @@ def rejudge(
     policy: Policy,
     tables: Mapping[str, tuple[Scenario, RunTable, MeasurementTable]],
     *,
-    metric: str,
+    metric: str | None,
     success: str | None,
     failure: str | None,
     requests_min: int | None,
 ) -> Rejudged:
     """Return what the changed judgement makes of each release's measurements.
 
+    Args:
+        metric: which one is judged anew; None: every one, by the floor alone.
+
     Raises:
         RejudgeError: no such metric, or a condition that cannot be read.
     """
     analyses = sorted(policy.analyses, key=lambda one: (_begins(one, policy), one.step_index is not None))
     known = sorted({one.name for analysis in analyses for one in analysis.resolved.metrics})
-    if metric not in known:
+    if metric is None and (success is not None or failure is not None):
+        raise RejudgeError(f"conditions are those of one metric; name it, one of {', '.join(known) or 'none'}")
+    if metric is not None and metric not in known:
         raise RejudgeError(f"there is no metric {metric!r}; the policy has {', '.join(known) or 'none'}")
     if requests_min is not None and requests_min < 0:
         raise RejudgeError(f"requests_min is {requests_min}; it needs 0 or more")
-    judged = [_changed(one, metric, success, failure, requests_min) for one in analyses]
+    names = frozenset(known if metric is None else [metric])
+    judged = [_changed(one, names, success, failure, requests_min) for one in analyses]
     found = []
     for scenario, table, kept in tables.values():
-        outcome = _outcomes(analyses, judged, metric, table, kept)
+        outcome = _outcomes(analyses, judged, names, table, kept)
         found.append(RejudgedRelease(scenario=scenario, before=table, outcome=outcome))
     return Rejudged(releases=tuple(found))
 
@@ -157,12 +163,12 @@ def _begins(analysis: PolicyAnalysis, policy: Policy) -> int:
 
 
 def _changed(
-    analysis: PolicyAnalysis, name: str, success: str | None, failure: str | None, requests_min: int | None
+    analysis: PolicyAnalysis, names: frozenset[str], success: str | None, failure: str | None, requests_min: int | None
 ) -> tuple[Metric, ...]:
-    """Return the metrics of one analysis with the changed conditions of one of them."""
+    """Return the metrics of one analysis with the conditions and the floor of some of them changed."""
 
     def change(metric: Metric) -> Metric:
-        if metric.name != name:
+        if metric.name not in names:
             return metric
         evidence = metric.evidence
         if requests_min is not None:
@@ -180,7 +186,7 @@ def _changed(
 def _outcomes(
     analyses: Sequence[PolicyAnalysis],
     judged: Sequence[tuple[Metric, ...]],
-    name: str,
+    names: frozenset[str],
     table: RunTable,
     kept: MeasurementTable,
 ) -> Ints:
@@ -189,9 +195,9 @@ def _outcomes(
     for ordinal, (analysis, metrics) in enumerate(zip(analyses, judged, strict=True)):
         old = {metric.name: metric for metric in analysis.resolved.metrics}
         for new in metrics:
-            if new.name == name and name in kept.metrics:
-                rows = (kept.analysis == ordinal) & (kept.metric == kept.metrics.index(name))
-                phases[rows] = _phases(old[name], new, kept.value[rows], kept.requests[rows], kept.phase[rows])
+            if new.name in names and new.name in kept.metrics:
+                rows = (kept.analysis == ordinal) & (kept.metric == kept.metrics.index(new.name))
+                phases[rows] = _phases(old[new.name], new, kept.value[rows], kept.requests[rows], kept.phase[rows])
     outcome = table.outcome.copy()
     changed = np.unique(kept.run[phases != kept.phase])
     order = np.lexsort((kept.t_s, kept.run))

@@ -120,7 +120,7 @@ class SimulationResult:
     def rejudge(
         self,
         *,
-        metric: str,
+        metric: str | None = None,
         success: str | None = None,
         failure: str | None = None,
         requests_min: int | None = None,
@@ -131,7 +131,7 @@ class SimulationResult:
         is open: it is counted as such, and `Rejudged.summary()` gives the share caught from "none of those" to "all".
 
         Args:
-            metric: which metric is judged anew.
+            metric: which metric is judged anew; None: every one, by the floor alone.
             success, failure: conditions in place of the manifest's; None leaves it, "" takes it away.
             requests_min: a floor in place of the policy's.
 

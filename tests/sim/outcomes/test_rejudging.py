@@ -134,6 +134,13 @@ def test_a_failure_that_is_proof_below_the_floor_still_aborts(policy: Policy, ma
     assert again.releases[0].outcome.tolist() == [A]
 
 
+def test_a_floor_without_a_metric_is_one_for_every_metric(policy: Policy, make_table: MakeTable) -> None:
+    # 9,000 requests behind the error rate, 5,000 behind the latency: only the latter are too few.
+    table, runs = make_table([P]), [[_good(requests=9_000.0)] * 9]
+    assert _again(policy, table, runs, requests_min=6_000).releases[0].outcome.tolist() == [P]
+    assert _again(policy, table, runs, metric=None, requests_min=6_000).releases[0].outcome.tolist() == [OPEN]
+
+
 def test_an_unknown_number_of_requests_never_meets_a_floor(policy: Policy, make_table: MakeTable) -> None:
     again = _again(policy, make_table([P]), [[_good(requests=math.nan)] * 9], requests_min=1)
     assert again.releases[0].outcome.tolist() == [OPEN]
@@ -154,10 +161,11 @@ def test_an_answer_without_a_sample_stays_the_error_that_it_was(policy: Policy, 
         ({"success": "result[1] < 0.01"}, "looks at more than"),
         ({"success": "len(result) > 0"}, "looks at more than"),
         ({"requests_min": -1}, "needs 0 or more"),
+        ({"metric": None, "success": "result[0] < 0.03"}, "name it, one of error-rate, latency-p95"),
     ],
 )
 def test_what_cannot_be_judged_again_is_refused_with_what_would_do(
-    policy: Policy, make_table: MakeTable, changes: dict[str, str | int], said: str
+    policy: Policy, make_table: MakeTable, changes: dict[str, str | int | None], said: str
 ) -> None:
     with pytest.raises(RejudgeError, match=said):
         _again(policy, make_table([P]), [[_good()] * 9], **changes)
