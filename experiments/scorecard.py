@@ -18,11 +18,14 @@ from experiments.events import Deployed, Event, FaultBegan, WeightSet
 from experiments.gameday_files import Expectation
 from experiments.provenance import Provenance
 from experiments.story import DecisionLine, FaultLine, MeasurementLine, decision_lines, fault_lines, measurement_lines
-from experiments.users import UNDER_TEST, RevisionCount, is_bad, revision_counts, settled
+from experiments.users import UNDER_TEST, RevisionCount, RouteCount, is_bad, revision_counts, route_counts, settled
 from experiments.verdicts import Verdict, find_verdict
 
 if TYPE_CHECKING:
     import pandas as pd
+
+ROUTES_MAX = 50
+"""A scorecard tells so many routes, those that the release failed most."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +64,11 @@ class Scorecard:
         recovery_s: from that decision until the router sends nobody to the canary and the last request was sent to it,
             whichever is later; None if no user ever met it.
         weight_max: the largest share of the traffic that the router was told to give the release before the verdict.
+        bad_by_release: those of them that the release under test answered.
+        bad_until_verdict: those of `bad_by_release` that were sent before the release was promoted; all where it was
+            not. What comes after a promotion lasts as long as somebody lets it, so nobody can predict its number.
         bad_share: bad requests over all requests since the deployment.
+        routes: what users saw of each route since the deployment; what the release failed most comes first.
     """
 
     game_day: str
@@ -81,14 +88,26 @@ class Scorecard:
     requests: int
     bad: int
     bad_by_release: int
+    bad_until_verdict: int
     bad_share: float | None
     revisions: tuple[RevisionCount, ...]
+    routes: tuple[RouteCount, ...]
     measurements: tuple[MeasurementLine, ...]
     decisions: tuple[DecisionLine, ...]
     faults: tuple[FaultLine, ...]
     notes: tuple[str, ...]
     load: LoadValidity
     provenance: Provenance = field(repr=False)
+
+    @property
+    def failed_route(self) -> RouteCount | None:
+        """The one route of several that most of the release's bad requests asked for; None where no route stands out."""
+        if len(self.routes) < 2 or not self.bad_by_release:
+            return None
+        worst = self.routes[0]
+        rest = [one for one in self.routes[1:] if one.release_requests]
+        stands_out = all(worst.release_share > 2 * one.release_share for one in rest)
+        return worst if stands_out and worst.release_bad > self.bad_by_release / 2 else None
 
     @property
     def holds(self) -> bool:
@@ -146,6 +165,8 @@ def score(evidence: Evidence) -> Scorecard:
         weight_max=_weight_max(evidence.events, t0_s, release_hash, said_by.t_s if said_by else evidence.ended_s),
         bad=int(np.count_nonzero(bad)),
     )
+    by_release = (since["revision"] == release_hash).to_numpy()
+    until_s = said_by.t_s if said_by is not None and verdict is Verdict.PROMOTED else float("inf")
     load = load_validity(evidence.validity)
     faults = fault_lines(evidence.events, t0_s)
     return Scorecard(
@@ -165,9 +186,11 @@ def score(evidence: Evidence) -> Scorecard:
         weight_max=facts.weight_max,
         requests=len(since),
         bad=facts.bad,
-        bad_by_release=int(np.count_nonzero(bad & (since["revision"] == release_hash).to_numpy())),
+        bad_by_release=int(np.count_nonzero(bad & by_release)),
+        bad_until_verdict=int(np.count_nonzero(bad & by_release & (since["sent_s"] <= until_s).to_numpy())),
         bad_share=facts.bad / len(since) if len(since) else None,
         revisions=revision_counts(since, evidence.slow_after_s, evidence.events),
+        routes=route_counts(since, evidence.slow_after_s, release_hash)[:ROUTES_MAX],
         measurements=measurements,
         decisions=decision_lines(evidence.events, measurements, t0_s, release_hash),
         faults=faults,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from experiments.events import Deployed, Event
+from loadgen.traces.routes import route_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,6 +35,26 @@ class RevisionCount:
     p50_s: float | None
     p95_s: float | None
     p99_s: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RouteCount:
+    """What users saw of one route, over all revisions and of the release under test alone.
+
+    Attributes:
+        name: method and path without its query, identifiers as {id}.
+    """
+
+    name: str
+    requests: int
+    bad: int
+    release_requests: int
+    release_bad: int
+
+    @property
+    def release_share(self) -> float:
+        """The share of the release's requests that were bad; 0 where it got none."""
+        return self.release_bad / self.release_requests if self.release_requests else 0.0
 
 
 def settled(requests: pd.DataFrame) -> pd.DataFrame:
@@ -78,3 +99,25 @@ def revision_counts(
             )
         )
     return tuple(sorted(counts, key=lambda one: order.index(one.pod_hash) if one.pod_hash in order else len(order)))
+
+
+def route_counts(requests: pd.DataFrame, slow_after_s: float | None, release_hash: str) -> tuple[RouteCount, ...]:
+    """Return what users saw of each route: those that the release failed most come first, then the most asked for."""
+    if not len(requests):
+        return ()
+    paths = requests["path"].astype(object).map(lambda path: route_of(str(path).partition("?")[0]))
+    met = requests["revision"].to_numpy() == release_hash
+    bad = is_bad(requests, slow_after_s)
+    names = (requests["method"].astype(object) + " " + paths).to_numpy()
+    order = {name: np.flatnonzero(names == name) for name in dict.fromkeys(names)}
+    counts = [
+        RouteCount(
+            name=str(name),
+            requests=len(places),
+            bad=int(np.count_nonzero(bad[places])),
+            release_requests=int(np.count_nonzero(met[places])),
+            release_bad=int(np.count_nonzero(bad[places] & met[places])),
+        )
+        for name, places in order.items()
+    ]
+    return tuple(sorted(counts, key=lambda one: (-one.release_bad, -one.bad, -one.requests, one.name)))

@@ -72,7 +72,7 @@ def rehearsals(game_day: GameDay, policy: str, *, count: int, first_seed: int) -
 def _observed(card: Scorecard, seed: int) -> Observed | str:
     if card.load.counts != "valid":
         return f"seed {seed}: {card.load.counts} counts: {'; '.join(card.load.reasons)}"
-    return Observed(seed=seed, verdict=card.verdict.value, detection_s=card.detection_s, bad=card.bad_by_release)
+    return Observed(seed=seed, verdict=card.verdict.value, detection_s=card.detection_s, bad=card.bad_until_verdict)
 
 
 def tallies(prediction: Prediction, observed: Sequence[Observed]) -> list[Tally]:

@@ -32,7 +32,7 @@ def beside(prediction: Prediction, card: Scorecard) -> tuple[Line, ...]:
         ),
         _line("detected after", prediction.detection_s, card.detection_s, words.seconds),
         _line("largest weight", prediction.weight_max, card.weight_max, lambda value: f"{value or 0:g} %"),
-        _line("bad requests of the release", prediction.bad_requests, float(card.bad_by_release), words.count),
+        _line("bad requests of the release", prediction.bad_requests, float(card.bad_until_verdict), words.count),
     )
 
 

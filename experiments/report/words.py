@@ -56,6 +56,8 @@ def headline(card: Scorecard) -> str:
     bad = (
         f"{count(card.bad)} bad requests, {share(card.bad_share)} of all" if card.requests else "nobody asked anything"
     )
+    if (route := card.failed_route) is not None:
+        bad += f", {count(route.release_bad)} of them the release's on {route.name}"
     match card.verdict:
         case Verdict.ABORTED:
             when = "" if card.detection_s is None else f", {seconds(card.detection_s)} after its first request"
