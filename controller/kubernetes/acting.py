@@ -34,7 +34,7 @@ from controller.kubernetes.analysis_runs import Sources, new_analysis_run
 from controller.kubernetes.api.resources import PODS
 from controller.kubernetes.api.watching import Key
 from controller.kubernetes.cluster import Cluster
-from controller.kubernetes.events import EventWriter
+from controller.kubernetes.events import EventQueue
 from controller.kubernetes.observing import Observed, Observer
 from controller.kubernetes.replica_sets import new_replica_set, put_metadata, role_metadata
 from controller.kubernetes.wire.stamps import stamp
@@ -59,7 +59,7 @@ class Actor:
 
     cluster: Cluster
     observer: Observer
-    events: EventWriter
+    events: EventQueue
     router: Callable[[Observed], Router | None]
     instance_id: str = ""
     wrote: Callable[[str], None] = lambda _: None

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
+import queue
 import threading
 from collections import OrderedDict
 from typing import Any
@@ -16,6 +18,7 @@ Json = dict[str, Any]
 
 COMPONENT = "gamebird"
 KEPT = 2_000
+WAITING_MAX = 2_000
 MESSAGE_MAX = 1_000
 
 log = logging.getLogger(__name__)
@@ -27,7 +30,6 @@ class EventWriter:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._known: OrderedDict[str, int] = OrderedDict()  # event name -> how often
-        self._lock = threading.Lock()
 
     def emit(self, item: Json, reason: str, message: str, *, warning: bool = False, now_s: float) -> None:
         """Say something about an object; the same said again raises the count of the first."""
@@ -35,28 +37,61 @@ class EventWriter:
         message = message[:MESSAGE_MAX]
         said = "\n".join((metadata["uid"], reason, message))
         name = f"{metadata['name'][:200]}.{hashlib.sha256(said.encode()).hexdigest()[:16]}"
-        with self._lock:
-            count = self._known.get(name, 0) + 1
-            self._known[name] = count
-            self._known.move_to_end(name)
-            while len(self._known) > KEPT:
-                self._known.popitem(last=False)
+        count = self._known.get(name, 0) + 1
+        self._known[name] = count
+        self._known.move_to_end(name)
+        while len(self._known) > KEPT:
+            self._known.popitem(last=False)
+        body = _event(item, name, reason, message, warning, now_s)
         try:
-            if count > 1:
-                try:
-                    patch = {"count": count, "lastTimestamp": stamp(round(now_s))}
-                    self._connection.patch(EVENTS, metadata["namespace"], name, patch)
-                except NotFoundError:
-                    pass  # the server forgets events after an hour; say it anew
-                else:
-                    return
-            try:
-                body = _event(item, name, reason, message, warning, now_s)
-                self._connection.create(EVENTS, metadata["namespace"], body)
-            except AlreadyExistsError:  # said before a restart
-                self._connection.patch(EVENTS, metadata["namespace"], name, {"lastTimestamp": stamp(round(now_s))})
+            self._write(metadata["namespace"], body, count)
         except ApiError as error:
             log.warning("an event was not written", extra={"reason": reason, "error": str(error)})
+
+    def _write(self, namespace: str, body: Json, count: int) -> None:
+        name, when = body["metadata"]["name"], body["lastTimestamp"]
+        if count > 1:
+            try:
+                self._connection.patch(EVENTS, namespace, name, {"count": count, "lastTimestamp": when})
+            except NotFoundError:
+                pass  # the server forgets events after an hour; say it anew
+            else:
+                return
+        try:
+            self._connection.create(EVENTS, namespace, body)
+        except AlreadyExistsError:  # said before a restart
+            self._connection.patch(EVENTS, namespace, name, {"lastTimestamp": when})
+
+
+class EventQueue:
+    """Writes events in a thread of its own, in their order, so that nobody who decides or acts waits for them."""
+
+    def __init__(self, writer: EventWriter) -> None:
+        self._writer = writer
+        self._waiting: queue.Queue[tuple[Json, str, str, bool, float] | None] = queue.Queue(WAITING_MAX)
+        self._thread = threading.Thread(target=self._work, name="events", daemon=True)
+        self._thread.start()
+
+    def emit(self, item: Json, reason: str, message: str, *, warning: bool = False, now_s: float) -> None:
+        """Let something be said about an object; with too much to say already, it is lost and logged."""
+        try:
+            self._waiting.put_nowait((item, reason, message, warning, now_s))
+        except queue.Full:
+            log.warning("an event was not written", extra={"reason": reason, "error": "too many are waiting"})
+
+    def close(self, *, within_s: float = 2.0) -> None:
+        """Say what waits, within a limit, and end."""
+        with contextlib.suppress(queue.Full):
+            self._waiting.put_nowait(None)
+        self._thread.join(within_s)
+
+    def _work(self) -> None:
+        while (entry := self._waiting.get()) is not None:
+            item, reason, message, warning, now_s = entry
+            try:
+                self._writer.emit(item, reason, message, warning=warning, now_s=now_s)
+            except Exception:
+                log.exception("an event met a bug", extra={"reason": reason})
 
 
 def _event(item: Json, name: str, reason: str, message: str, warning: bool, now_s: float) -> Json:

@@ -19,7 +19,7 @@ from controller.core.status import Condition, ConditionKind, Phase, RolloutStatu
 from controller.kubernetes.acting import Actor
 from controller.kubernetes.api.watching import Key
 from controller.kubernetes.cluster import Cluster
-from controller.kubernetes.events import EventWriter
+from controller.kubernetes.events import EventQueue
 from controller.kubernetes.observing import Observed, Observer, Unreadable
 from controller.kubernetes.wire import rollout_status_json
 from controller.manifests.values import LabelSelector
@@ -49,7 +49,7 @@ class RolloutReconciler:
     cluster: Cluster
     observer: Observer
     actor: Actor
-    events: EventWriter
+    events: EventQueue
     now_s: Callable[[], float]
     watcher: Watcher | None = None
     _routes: dict[str, tuple[str, ...]] = field(default_factory=dict)  # what Argo's schema has no field for, by uid

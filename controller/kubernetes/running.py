@@ -21,7 +21,7 @@ from controller.kubernetes.api.leases import Lease
 from controller.kubernetes.api.watching import Changed, Key, key_of
 from controller.kubernetes.clock import Clock
 from controller.kubernetes.cluster import Cluster
-from controller.kubernetes.events import EventWriter
+from controller.kubernetes.events import EventQueue, EventWriter
 from controller.kubernetes.observing import Observed, Observer
 from controller.kubernetes.replica_sets import controller_of
 from controller.kubernetes.rollouts import RolloutReconciler
@@ -77,7 +77,7 @@ class Controller:
         self.analysis_queue: WorkQueue[Key] = WorkQueue()
         self.cluster = Cluster(connection, namespace=settings.namespace, changed=self._listener)
         self.observer = Observer(self.cluster)
-        self.events = EventWriter(connection)
+        self.events = EventQueue(EventWriter(connection))
         self.rollouts = RolloutReconciler(
             cluster=self.cluster,
             observer=self.observer,
@@ -122,6 +122,7 @@ class Controller:
         for thread in self._threads:
             thread.join()
         self.analyses.close()
+        self.events.close()
         self.cluster.stop()
         if self.lease is not None:
             self.lease.stop()
