@@ -38,5 +38,5 @@ def test_what_a_rehearsal_could_not_show_is_refused_by_name(release: Release, fi
 
 
 def test_every_reason_is_told_at_once() -> None:
-    with pytest.raises(UnplayableError, match="wrong: .*; cpu_factor: "):
+    with pytest.raises(UnplayableError, match=r"wrong: .*; cpu_factor: "):
         check_playable(Release(wrong=0.1, cpu_factor=2))
