@@ -47,7 +47,7 @@ def executed(path: Path, also: str = "") -> Any:
             timeout=TIMEOUT_S,
             record_timing=False,
             resources={"metadata": {"path": str(path.parent)}},
-        ).execute()
+        ).execute(cleanup_kc=True)
     return notebook
 
 

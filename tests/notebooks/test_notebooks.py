@@ -57,9 +57,11 @@ CLAIMS = {
         r"the rest after ([\d.]+) minutes": "plans.detection_s_median[('as written', 'errors-2pct')] / 60",
     },
     "guards": {
-        r"Without a floor ([\d.]+) % of the good": "100 * floors.caught[(0, 'good')]",
-        r"aborted, and ([\d.]+) % of the bad": "100 * floors.caught[(0, 'errors-2pct')]",
+        r"Without a floor ([\d.]+) % of the good releases": "100 * floors.caught[(0, 'good')]",
+        r"aborted, and ([\d.]+) % of the bad ones\. With": "100 * floors.caught[(0, 'errors-2pct')]",
         r"With a floor of 200, ([\d.]+) %": "100 * floors.caught[(200, 'good')]",
+        r"and (\d+) good releases of 500": "500 * floors.caught[(0, 'good')]",
+        r"by the one and (\d+) by": "500 * floors.caught[(200, 'good')]",
         r"0\.2 % and ([\d.]+) %: better": "100 * floors.caught[(200, 'errors-2pct')]",
         r"promoted after ([\d.]+) minutes": "floors.to_promote_s_median[(200, 'good')] / 60",
         r"minutes instead of ([\d.]+), and the bad": "floors.to_promote_s_median[(0, 'good')] / 60",
@@ -86,7 +88,7 @@ CLAIMS = {
         r"between\s+([\d.]+) %": "100 * lax.summary().caught_least['errors-2pct']",
         r"% and ([\d.]+) % of the bad ones would": "100 * lax.summary().caught_most['errors-2pct']",
         r"finds \(([\d.]+) % of the good": "100 * lower[0].caught_least['good']",
-        r"lets\s+(\d+) % of the releases": "100 * habits[('clamp_min(total, 1)', 'fails 5 %')].promoted",
+        r"lets\s+([\d.]+) % of the releases": "100 * habits[('clamp_min(total, 1)', 'fails 5 %')].promoted",
     },
 }
 
@@ -108,7 +110,7 @@ TRUTHS = {
         " == ['isNaN(result[0]) ||', 'clamp_min(total, 1)']",
         "[idiom for idiom in IDIOMS if habits[(idiom, 'nobody calls')].paused == 1] == ['a floor of 50']",
         "[idiom for idiom in IDIOMS if habits[(idiom, 'good')].aborted == 0] == ['clamp_min(total, 1)']",
-        "all(habits[(idiom, 'fails 100 %')].aborted == 1 for idiom in IDIOMS)",
+        "all(habits[(idiom, 'fails 5 %')].aborted >= 0.97 for idiom in IDIOMS)",
     ],
 }
 
