@@ -66,7 +66,7 @@ CLAIMS = {
         r"promoted after ([\d.]+) minutes": "floors.to_promote_s_median[(200, 'good')] / 60",
         r"minutes instead of ([\d.]+), and the bad": "floors.to_promote_s_median[(0, 'good')] / 60",
         r"the bad one hurts ([\d.]+) requests": "floors.bad_requests_mean[(200, 'errors-2pct')]",
-        r"requests instead of ([\d.]+)\.": "floors.bad_requests_mean[(0, 'errors-2pct')]",
+        r"5\.04 requests instead of ([\d.]+)\.": "floors.bad_requests_mean[(0, 'errors-2pct')]",
         r"met or not, and (\d+) % of the good": "100 * floors.paused[(300, 'good')]",
         r"All good releases wait \((\d+) %\)": "100 * floors.paused[(400, 'good')]",
         r"and ([\d.]+) % of the bad ones\.\n\nSo": "100 * floors.paused[(400, 'errors-2pct')]",
