@@ -101,7 +101,7 @@ class Scorecard:
 
     @property
     def failed_route(self) -> RouteCount | None:
-        """The one route of several that most of the release's bad requests asked for; None where no route stands out."""
+        """The one route of several that most of the bad requests asked for; None where no route stands out."""
         if len(self.routes) < 2 or not self.bad_by_release:
             return None
         worst = self.routes[0]

@@ -123,7 +123,7 @@ def requests() -> pd.DataFrame:
         to_canary = number % 10 == 0 and 1100.0 <= at_s <= 1201.0
         failed = to_canary and number % 20 == 0
         rows.append(request(at_s, CANARY if to_canary else STABLE, status=500 if failed else 200))
-    return pd.DataFrame(rows, columns=COLUMNS)
+    return pd.DataFrame(rows, columns=COLUMNS).assign(method="GET", path="/")
 
 
 @pytest.fixture

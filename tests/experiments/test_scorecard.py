@@ -10,6 +10,7 @@ import pytest
 
 from experiments.events import Event, FaultEnded, StatusChanged, WeightSet
 from experiments.gameday_files import Expectation
+from experiments.report.words import headline
 from experiments.scorecard import Evidence, score
 from experiments.verdicts import Verdict
 
@@ -154,3 +155,28 @@ def test_a_promoted_release_ends_at_a_weight_of_a_hundred(evidence_of: Make, abo
 def test_the_card_says_what_a_service_of_the_users_size_would_see(evidence_of: Make) -> None:
     # Ten requests/s of policy time at speed 20 are two hundred real ones.
     assert any("200 requests/s were sent for real" in note for note in score(evidence_of()).notes)
+
+
+def test_the_route_that_the_release_breaks_is_named_and_others_are_not(
+    evidence_of: Make, requests: pd.DataFrame
+) -> None:
+    # Of the canary's 102 requests the 51 at even seconds fail; those asked for one order's payment each.
+    routed = requests.copy()
+    whole = routed["intended_s"].round(1)
+    routed["path"] = [f"/orders/{int(at_s)}/pay?try=1" if at_s % 2 == 0 else "/orders" for at_s in whole]
+    card = score(evidence_of(requests=routed))
+    assert card.failed_route is not None
+    worst = card.routes[0]
+    # From 1060 s to 1209.9 s there are 75 even seconds; from 1100 s to 1201 s the canary got them, 51, and failed all.
+    assert (worst.name, worst.requests, worst.bad) == ("GET /orders/{id}/pay", 75, 51)
+    assert (worst.release_requests, worst.release_bad) == (51, 51)
+    assert (card.routes[1].name, card.routes[1].release_requests, card.routes[1].release_bad) == ("GET /orders", 51, 0)
+    assert "51 of them the release's on GET /orders/{id}/pay" in headline(card)
+
+
+def test_no_route_is_named_where_all_fail_alike_or_there_is_one_only(evidence_of: Make, requests: pd.DataFrame) -> None:
+    assert score(evidence_of()).failed_route is None
+    routed = requests.copy()
+    routed["path"] = [f"/{'ab'[int(at_s) // 2 % 2]}" for at_s in routed["intended_s"].round(1)]
+    # Even seconds fall to both routes in turn, so each has half of the failures.
+    assert score(evidence_of(requests=routed)).failed_route is None
