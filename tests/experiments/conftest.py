@@ -28,11 +28,14 @@ from experiments.provenance import Provenance
 from experiments.scorecard import Evidence
 
 STABLE, CANARY = "aaa111", "bbb222"
-COLUMNS = ["intended_s", "sent_s", "finished_s", "latency_s", "service_s", "lag_s", "status", "failure", "revision"]
+COLUMNS = [
+    *("intended_s", "sent_s", "finished_s", "latency_s", "service_s", "lag_s"),
+    *("status", "failure", "revision", "method", "path"),
+]
 
 
 def request(at_s: float, revision: str, *, status: int = 200, latency_s: float = 0.1, failure: str = "") -> list[Any]:
-    return [at_s, at_s, at_s + latency_s, latency_s, latency_s, 0.0, status, failure, revision]
+    return [at_s, at_s, at_s + latency_s, latency_s, latency_s, 0.0, status, failure, revision, "GET", "/"]
 
 
 def status(t_s: float, **changes: Any) -> StatusChanged:
