@@ -33,6 +33,7 @@ LATENCY_FACTORS = (1.5, 2.0)
 
 _SHARE = re.compile(r"([0-9.]+) ?%")
 _FACTOR = re.compile(r"[x×]([0-9.]+)")
+_NAME = re.compile(r"[a-z0-9][a-z0-9.-]{0,79}")  # as in a scenario's file
 _FILE = (".yaml", ".yml", ".json")
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -81,9 +82,11 @@ def scenario_of(
     """Return a release on a healthy platform. It is a bad one if it does anything to users that stable does not.
 
     Raises:
-        SpecError: base errors and errors that add up to more than every request.
+        SpecError: base errors and errors that add up to more than every request, or a name that cannot be one.
     """
     before = stable or Release()
+    if name and not _NAME.fullmatch(name):
+        raise SpecError(f"a release is named {name!r}; it needs small letters, digits, dots and dashes, at most 80")
     if base_errors:
         # Where everything fails, the release's own errors leave the base nothing to fail.
         room = round(max(1 - release.errors - release.wrong, 0.0), 12)

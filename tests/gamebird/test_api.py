@@ -32,6 +32,11 @@ def test_importing_gamebird_imports_nothing_heavy() -> None:
     assert done.stdout.strip() == "[]"
 
 
+def test_a_name_that_no_release_can_have_is_refused_in_words(policy: gb.Policy) -> None:
+    with pytest.raises(gb.SpecError, match="named 'never failed'; it needs small letters"):
+        gb.simulate(policy, {"never failed": gb.Release()}, runs=1)
+
+
 def test_a_floor_is_tried_on_every_metric_without_an_edit(policy: gb.Policy) -> None:
     floored = with_floor(policy, 300)
     metrics = [metric for one in floored.analyses for metric in one.resolved.metrics]
