@@ -14,11 +14,12 @@ from typing import Any, Protocol
 
 from controller.core.analysis import AnalysisRun, Measurement, advance, due
 from controller.core.measuring import Answer, measure
-from controller.kubernetes.analysis_runs import analysis_run_from, queries_of, secrets_of
+from controller.kubernetes.analysis_runs import queries_of, secrets_of
 from controller.kubernetes.api import NotFoundError
 from controller.kubernetes.api.resources import SECRETS
 from controller.kubernetes.api.watching import Key
 from controller.kubernetes.cluster import Cluster
+from controller.kubernetes.observing import Observer
 from controller.kubernetes.wire import analysis_status_json
 from controller.manifests.values import Metric, SecretKeyRef
 
@@ -43,6 +44,7 @@ class AnalysisReconciler:
     """Tends analysis runs, one call each; several threads may call it for different runs."""
 
     cluster: Cluster
+    observer: Observer
     ask: Ask
     now_s: Callable[[], float]
     watcher: Watcher | None = None
@@ -58,7 +60,7 @@ class AnalysisReconciler:
             item = self.cluster.get("AnalysisRun", key)
             if item is None or "deletionTimestamp" in item["metadata"]:
                 return None
-            run = analysis_run_from(item)
+            run = self.observer.run(item)
             if run.status.phase.completed:
                 return None
             names, again_s = due(run, self.now_s())
@@ -74,7 +76,9 @@ class AnalysisReconciler:
             for name, measurement in measured.items():
                 if self.watcher is not None:
                     self.watcher.measured(key, run, run.metric(name), measurement)
-            self.cluster.replace_status("AnalysisRun", item, analysis_status_json(status, queries_of(run)))
+            self.cluster.replace_status(
+                "AnalysisRun", item, analysis_status_json(run.with_status(status), queries_of(run))
+            )
         return 0.0
 
     def close(self) -> None:

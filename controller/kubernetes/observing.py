@@ -19,7 +19,7 @@ from controller.kubernetes.analysis_runs import analysis_run_from
 from controller.kubernetes.api.resources import PODS, REPLICA_SETS
 from controller.kubernetes.api.watching import Key
 from controller.kubernetes.cluster import Cluster
-from controller.kubernetes.replica_sets import is_owned, pod_hash_of, seen
+from controller.kubernetes.replica_sets import is_owned, pod_hash_of, revision_of, seen
 from controller.kubernetes.wire import rollout_status_from
 from controller.kubernetes.wire.stamps import maybe_seconds
 from controller.manifests.loading import read_object
@@ -95,10 +95,12 @@ class Observer:
         found: Rollout | Unreadable = self._kept(key, lambda: read_rollout(item))
         return found
 
-    def status(self, item: Json) -> RolloutStatus:
-        """Return the stored status."""
-        revision = (item["metadata"].get("annotations") or {}).get(labels.REVISION, "")
-        return rollout_status_from(item.get("status") or {}, revision=int(revision) if revision.isdecimal() else 0)
+    def run(self, item: Json) -> AnalysisRun:
+        """Return an analysis run's typed value."""
+        metadata = item["metadata"]
+        key = ("Run", metadata["uid"], metadata["resourceVersion"])
+        found: AnalysisRun = self._kept(key, lambda: analysis_run_from(item))
+        return found
 
     def template_items(self, namespace: str) -> dict[tuple[str, bool], Json]:
         """Return the templates' objects by name and whether they are of the cluster."""
@@ -133,9 +135,7 @@ class Observer:
         found = []
         for item in self._cluster.copies["AnalysisRun"].owned_by(uid):
             if "deletionTimestamp" not in item["metadata"]:
-                metadata = item["metadata"]
-                key = ("Run", metadata["uid"], metadata["resourceVersion"])
-                found.append(self._kept(key, lambda item=item: analysis_run_from(item)))
+                found.append(self.run(item))
         return tuple(sorted(found, key=lambda run: (run.created_s, run.name)))
 
     def _services(self, rollout: Rollout, stable_ping_pong: str) -> ServicesSeen:
@@ -213,6 +213,11 @@ def _pod_seen(pod: Json) -> PodSeen:
         available=conditions.get("Ready") == "True",
         leaving="deletionTimestamp" in pod["metadata"],
     )
+
+
+def stored_status(item: Json) -> RolloutStatus:
+    """Return the status that is stored of a rollout."""
+    return rollout_status_from(item.get("status") or {}, revision=revision_of(item))
 
 
 def read_rollout(item: Json) -> Rollout | Unreadable:

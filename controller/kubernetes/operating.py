@@ -12,13 +12,12 @@ from typing import Any
 
 from controller.core.operator import Asked, Word, ask
 from controller.core.records import OperatorRecord
-from controller.kubernetes import labels
 from controller.kubernetes.api import ConflictError, Connection
 from controller.kubernetes.api.resources import ROLLOUTS
 from controller.kubernetes.api.watching import Key
 from controller.kubernetes.events import EventWriter
-from controller.kubernetes.observing import Unreadable, read_rollout
-from controller.kubernetes.wire import rollout_status_from, rollout_status_json
+from controller.kubernetes.observing import Unreadable, read_rollout, stored_status
+from controller.kubernetes.wire import rollout_status_json
 from controller.kubernetes.wire.stamps import stamp, to_millis
 
 Json = dict[str, Any]
@@ -43,10 +42,8 @@ def say(connection: Connection, key: Key, word: Word, *, user: str = "", reason:
         rollout = read_rollout(item)
         if isinstance(rollout, Unreadable):
             raise OperatorError(f"Rollout {key}: {rollout.message}")
-        revision = (item["metadata"].get("annotations") or {}).get(labels.REVISION, "")
-        status = rollout_status_from(item.get("status") or {}, revision=int(revision) if revision.isdecimal() else 0)
         now_s = to_millis(time.time())
-        asked = ask(word, rollout, status, now_s)
+        asked = ask(word, rollout, stored_status(item), now_s)
         try:
             _write(connection, key, item, asked, note=_note(word, now_s, user, reason))
         except ConflictError:

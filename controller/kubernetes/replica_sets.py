@@ -42,6 +42,12 @@ def pod_hash_of(replica_set: Json) -> str:
     return str((replica_set["metadata"].get("labels") or {}).get(labels.POD_HASH, ""))
 
 
+def revision_of(item: Json) -> int:
+    """Return the revision number that stands on a set, or on a rollout for its newest one; 0 where there is none."""
+    text = (item["metadata"].get("annotations") or {}).get(labels.REVISION, "")
+    return int(text) if text.isdecimal() else 0
+
+
 def new_replica_set(
     rollout: Json, *, name: str, pod_hash: str, revision: int, desired_replicas: int, metadata: PodMetadata
 ) -> Json:
@@ -129,10 +135,9 @@ def seen(replica_set: Json, pods: tuple[PodSeen, ...] = ()) -> ReplicaSetSeen:
     annotations = replica_set["metadata"].get("annotations") or {}
     spec, status = replica_set["spec"], replica_set.get("status") or {}
     desired = annotations.get(labels.DESIRED_REPLICAS, "")
-    revision = annotations.get(labels.REVISION, "")
     return ReplicaSetSeen(
         pod_hash=pod_hash_of(replica_set),
-        revision=int(revision) if revision.isdecimal() else 0,
+        revision=revision_of(replica_set),
         created_s=seconds_of(replica_set["metadata"]["creationTimestamp"]),
         wanted=int(spec.get("replicas") or 0),
         created=int(status.get("replicas") or 0),

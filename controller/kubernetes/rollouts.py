@@ -13,14 +13,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from controller.core.decisions import Decision, decide
-from controller.core.records import Record
 from controller.core.services import names_by_role
 from controller.core.status import Condition, ConditionKind, Phase, RolloutStatus, Truth
 from controller.kubernetes.acting import Actor
 from controller.kubernetes.api.watching import Key
 from controller.kubernetes.cluster import Cluster
 from controller.kubernetes.events import EventQueue
-from controller.kubernetes.observing import Observed, Observer, Unreadable
+from controller.kubernetes.observing import Observed, Observer, Unreadable, stored_status
 from controller.kubernetes.wire import rollout_status_json
 from controller.manifests.values import LabelSelector
 
@@ -65,7 +64,7 @@ class RolloutReconciler:
             item = self.cluster.get("Rollout", key)
             if item is None or "deletionTimestamp" in item["metadata"]:
                 return None
-            status = self.observer.status(item)
+            status = stored_status(item)
             uid = item["metadata"]["uid"]
             status = replace(status, routes=self._routes.get(uid, ()))
             seen = self.observer.observe(item, status)
@@ -144,6 +143,3 @@ def selector_text(selector: LabelSelector | None) -> str:
             case _:
                 parts.append(f"!{each.key}")
     return ",".join(parts)
-
-
-__all__ = ["NoFixedPointError", "Record", "RolloutReconciler", "Watcher", "selector_text"]

@@ -92,7 +92,9 @@ class Controller:
             now_s=self.clock.now_s,
             watcher=self.teller,
         )
-        self.analyses = AnalysisReconciler(cluster=self.cluster, ask=ask, now_s=self.clock.now_s, watcher=self.teller)
+        self.analyses = AnalysisReconciler(
+            cluster=self.cluster, observer=self.observer, ask=ask, now_s=self.clock.now_s, watcher=self.teller
+        )
         self._threads: list[threading.Thread] = []
         self._stopping = threading.Event()
         if lease is not None:

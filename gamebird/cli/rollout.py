@@ -14,7 +14,6 @@ import typer
 from gamebird.cli.exits import Exit, exits
 
 if TYPE_CHECKING:
-    from controller.core.operator import Word
     from controller.kubernetes.api import Connection
     from controller.kubernetes.api.watching import Key
 
@@ -102,9 +101,7 @@ def promote(
     kubeconfig: Kubeconfig = None,
 ) -> None:
     """Go on from a pause, or past the current step."""
-    from controller.core.operator import Word
-
-    _say(Word.PROMOTE_FULL if full else Word.PROMOTE, name, reason, namespace, context, kubeconfig)
+    _say("promote-full" if full else "promote", name, reason, namespace, context, kubeconfig)
 
 
 @app.command(epilog="Example: gamebird rollout abort orders-api --reason 'checkout is slow'")
@@ -112,9 +109,7 @@ def abort(
     name: Name, reason: Reason = "", namespace: Namespace = "", context: Context = None, kubeconfig: Kubeconfig = None
 ) -> None:
     """Send everybody back to stable."""
-    from controller.core.operator import Word
-
-    _say(Word.ABORT, name, reason, namespace, context, kubeconfig)
+    _say("abort", name, reason, namespace, context, kubeconfig)
 
 
 @app.command(epilog="Example: gamebird rollout retry orders-api")
@@ -122,9 +117,7 @@ def retry(
     name: Name, reason: Reason = "", namespace: Namespace = "", context: Context = None, kubeconfig: Kubeconfig = None
 ) -> None:
     """Begin an aborted update again, from its first step."""
-    from controller.core.operator import Word
-
-    _say(Word.RETRY, name, reason, namespace, context, kubeconfig)
+    _say("retry", name, reason, namespace, context, kubeconfig)
 
 
 @app.command(epilog="Example: gamebird rollout pause orders-api")
@@ -132,9 +125,7 @@ def pause(
     name: Name, reason: Reason = "", namespace: Namespace = "", context: Context = None, kubeconfig: Kubeconfig = None
 ) -> None:
     """Let no further step begin (spec.paused)."""
-    from controller.core.operator import Word
-
-    _say(Word.PAUSE, name, reason, namespace, context, kubeconfig)
+    _say("pause", name, reason, namespace, context, kubeconfig)
 
 
 @app.command(epilog="Example: gamebird rollout resume orders-api")
@@ -142,9 +133,7 @@ def resume(
     name: Name, reason: Reason = "", namespace: Namespace = "", context: Context = None, kubeconfig: Kubeconfig = None
 ) -> None:
     """Let steps begin again."""
-    from controller.core.operator import Word
-
-    _say(Word.RESUME, name, reason, namespace, context, kubeconfig)
+    _say("resume", name, reason, namespace, context, kubeconfig)
 
 
 @app.command(epilog="Example: gamebird rollout restart orders-api")
@@ -152,9 +141,7 @@ def restart(
     name: Name, reason: Reason = "", namespace: Namespace = "", context: Context = None, kubeconfig: Kubeconfig = None
 ) -> None:
     """Restart every pod, a few at a time."""
-    from controller.core.operator import Word
-
-    _say(Word.RESTART, name, reason, namespace, context, kubeconfig)
+    _say("restart", name, reason, namespace, context, kubeconfig)
 
 
 def _connected(name: str, namespace: str, context: str | None, kubeconfig: Path | None) -> tuple[Connection, Key]:
@@ -165,13 +152,14 @@ def _connected(name: str, namespace: str, context: str | None, kubeconfig: Path 
     return connection, Key(namespace or home, name)
 
 
-def _say(word: Word, name: str, reason: str, namespace: str, context: str | None, kubeconfig: Path | None) -> None:
+def _say(word: str, name: str, reason: str, namespace: str, context: str | None, kubeconfig: Path | None) -> None:
+    from controller.core.operator import Word
     from controller.kubernetes.api import ApiError
     from controller.kubernetes.operating import OperatorError, say
 
     with exits(wrong_input=(OperatorError,), world_failed=(ApiError,)):
         connection, key = _connected(name, namespace, context, kubeconfig)
-        record = say(connection, key, word, user=_user(), reason=reason)
+        record = say(connection, key, Word(word), user=_user(), reason=reason)
     print(f"{key}: {record.word} ({record.effect})")
 
 

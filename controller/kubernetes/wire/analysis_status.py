@@ -9,9 +9,11 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
-from controller.core.runs import AnalysisPhase, AnalysisStatus, Measurement, MetricResult, Value
+from controller.core.runs import AnalysisPhase, AnalysisRun, AnalysisStatus, Measurement, MetricResult, Value
+from controller.core.summaries import summaries
 from controller.kubernetes.wire.stamps import maybe_seconds, stamp
 from promql.go_numbers import plain_text
 
@@ -22,13 +24,13 @@ _NUMBERS = {"NaN": math.nan, "+Inf": math.inf, "Inf": math.inf, "-Inf": -math.in
 _COUNTERS = ("count", "successful", "failed", "inconclusive", "error")
 
 
-def analysis_status_json(status: AnalysisStatus, queries: Mapping[str, str] | None = None) -> Json:
-    """Return the status as it is stored.
+def analysis_status_json(run: AnalysisRun, queries: Mapping[str, str] | None = None) -> Json:
+    """Return a run's status as it is stored.
 
     Args:
         queries: what was asked for each metric, with arguments filled in; never one that holds a secret.
     """
-    asked = queries or {}
+    asked, status = queries or {}, run.status
     found: Json = {"phase": status.phase.value}
     if status.message:
         found["message"] = status.message
@@ -38,8 +40,8 @@ def analysis_status_json(status: AnalysisStatus, queries: Mapping[str, str] | No
         found["startedAt"] = stamp(status.started_s)
     if status.completed_s is not None:
         found["completedAt"] = stamp(status.completed_s)
-    found["runSummary"] = _summary([result for result in status.results if not result.dry_run])
-    found["dryRunSummary"] = _summary([result for result in status.results if result.dry_run])
+    for name, summary in zip(("runSummary", "dryRunSummary"), summaries(run), strict=True):
+        found[name] = {field: number for field, number in asdict(summary).items() if number}
     return found
 
 
@@ -56,16 +58,6 @@ def analysis_status_from(stored: Mapping[str, Any]) -> AnalysisStatus:
         completed_s=maybe_seconds(stored.get("completedAt")),
         results=tuple(_result_from(each) for each in stored.get("metricResults") or ()),
     )
-
-
-def _summary(results: list[MetricResult]) -> Json:
-    """Return how many metrics there are and how the completed ones ended. Argo calls any other end a success."""
-    found = {"count": len(results)}
-    for result in results:
-        if result.phase.completed:
-            name = result.phase.value.lower()
-            found[name] = found.get(name, 0) + 1
-    return {name: number for name, number in found.items() if number}
 
 
 def _result_json(result: MetricResult, query: str | None) -> Json:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.core.runs import AnalysisPhase, AnalysisStatus, Measurement, MetricResult
+from controller.core.runs import AnalysisPhase, AnalysisRun, AnalysisStatus, Measurement, MetricResult, RunKind
 from controller.core.status import (
     Condition,
     ConditionKind,
@@ -30,6 +30,7 @@ from controller.kubernetes.wire import (
 )
 from controller.kubernetes.wire.analysis_status import value_from, value_text
 from controller.kubernetes.wire.stamps import seconds_of, stamp
+from controller.manifests.values import Metric, PrometheusProvider
 
 # A clock that tells milliseconds; years 1970 to 2100.
 instants = st.integers(0, 4_102_444_800_000).map(lambda millis: millis / 1000)
@@ -155,6 +156,15 @@ def test_every_field_of_a_status_is_stored_but_those_that_are_listed() -> None:
         assert kept is (field.name not in UNSTORED), field.name
 
 
+def run_with(status: AnalysisStatus) -> AnalysisRun:
+    """A run of the metrics that the status has results of; one failure is one too many for each of them."""
+    provider = PrometheusProvider(query="up")
+    metrics = {result.name: Metric(name=result.name, provider=provider) for result in status.results}
+    dry_run = frozenset(result.name for result in status.results if result.dry_run)
+    run = AnalysisRun(name="r", kind=RunKind.STEP, pod_hash="h", created_s=0.0, metrics=tuple(metrics.values()))
+    return replace(run, dry_run=dry_run, status=status)
+
+
 def through_the_api(value: Any) -> Any:
     return json.loads(json.dumps(value))
 
@@ -167,7 +177,7 @@ def test_a_rollouts_status_is_read_back_as_it_was_written(status: RolloutStatus)
 
 @given(status=analyses)
 def test_an_analysis_runs_status_is_read_back_as_it_was_written(status: AnalysisStatus) -> None:
-    assert analysis_status_from(through_the_api(analysis_status_json(status))) == status
+    assert analysis_status_from(through_the_api(analysis_status_json(run_with(status)))) == status
 
 
 @given(t_s=instants)
@@ -242,7 +252,7 @@ def test_missing_evidence_is_stored_as_a_phase_that_argo_takes_for_finished() ->
     status = AnalysisStatus(
         phase=AnalysisPhase.RUNNING, results=(MetricResult(name="slo", missing=1, measurements=(measurement,)),)
     )
-    (stored,) = analysis_status_json(status)["metricResults"][0]["measurements"]
+    (stored,) = analysis_status_json(run_with(status))["metricResults"][0]["measurements"]
     assert (stored["phase"], stored["metadata"]["gamebird.dev/requests"]) == ("Inconclusive", "12.0")
 
 
@@ -258,10 +268,11 @@ def test_a_value_is_printed_as_argo_prints_it(value: Any, text: str) -> None:
 def test_a_summary_counts_metrics_and_how_the_finished_ones_ended() -> None:
     results = (
         MetricResult(name="a", phase=AnalysisPhase.SUCCESSFUL),
-        MetricResult(name="b", phase=AnalysisPhase.FAILED),
+        MetricResult(name="b", phase=AnalysisPhase.FAILED, failed=1),
         MetricResult(name="c", phase=AnalysisPhase.RUNNING),
-        MetricResult(name="d", phase=AnalysisPhase.FAILED, dry_run=True),
+        MetricResult(name="d", phase=AnalysisPhase.FAILED, failed=1, dry_run=True),
     )
-    stored = analysis_status_json(AnalysisStatus(phase=AnalysisPhase.RUNNING, results=results))
+    status = AnalysisStatus(phase=AnalysisPhase.RUNNING, started_s=1.0, results=results)
+    stored = analysis_status_json(run_with(status))
     assert stored["runSummary"] == {"count": 3, "successful": 1, "failed": 1}
     assert stored["dryRunSummary"] == {"count": 1, "failed": 1}
