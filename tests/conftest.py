@@ -49,18 +49,22 @@ def corpus() -> Path:
 
 
 @pytest.fixture(scope="session")
-def tools_cache() -> Path:
-    """The folder in which tools are built once."""
-    return CACHE
-
-
-@pytest.fixture(scope="session")
 def prometheus_binary() -> Path:
     """A Prometheus 3 server, built once by tools/build_prometheus.sh."""
     named = os.environ.get("GAMEBIRD_PROMETHEUS")
     found = Path(named) if named else CACHE / "prometheus"
     if not found.is_file():
         missing("prometheus", "build it once with tools/build_prometheus.sh (two minutes, needs Go)")
+    return found
+
+
+@pytest.fixture(scope="session")
+def promtool() -> Path:
+    """Prometheus' own command line, built beside the server by tools/build_prometheus.sh."""
+    named = os.environ.get("GAMEBIRD_PROMTOOL") or shutil.which("promtool")
+    found = Path(named) if named else CACHE / "promtool"
+    if not found.is_file():
+        missing("prometheus", "its promtool is built once with tools/build_prometheus.sh (it needs Go)")
     return found
 
 

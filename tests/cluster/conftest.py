@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import itertools
-import json
 import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from scripted_prometheus import OneValue
 
 from controller.kubernetes.api import Connection, NotFoundError, connect
 from controller.kubernetes.api.resources import CRDS, NAMESPACES, ROLLOUTS
@@ -97,19 +94,30 @@ def kubelet(control_plane: ControlPlane) -> Iterator[InstantKubelet]:
 
 
 @pytest.fixture(scope="session")
+def controller_process(control_plane: ControlPlane, custom_kinds: None) -> Callable[..., subprocess.Popen[bytes]]:
+    """Return a function that starts `gamebird controller run`, with nothing but KUBECONFIG, and writes to a log."""
+
+    def start(log: Path, *options: str, port: int | None = None) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "gamebird.cli.main", "controller", "run", *options]
+        environment = {**os.environ, "KUBECONFIG": str(control_plane.kubeconfig)}
+        with log.open("ab") as out:
+            return subprocess.Popen(
+                [*command, "--listen", f"127.0.0.1:{port or free_port()}"], env=environment, stdout=out, stderr=out
+            )
+
+    return start
+
+
+@pytest.fixture(scope="session")
 def running_controller(
-    control_plane: ControlPlane, custom_kinds: None, kubelet: InstantKubelet, tmp_path_factory: pytest.TempPathFactory
+    controller_process: Callable[..., subprocess.Popen[bytes]],
+    kubelet: InstantKubelet,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[None]:
-    """`gamebird controller run`, with nothing but KUBECONFIG; it must end by itself when it is told to."""
+    """A controller of the whole cluster; it must end by itself when it is told to."""
     port = free_port()
     log = tmp_path_factory.mktemp("controller") / "controller.log"
-    with log.open("wb") as out:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "gamebird.cli.main", "controller", "run", "--listen", f"127.0.0.1:{port}"],
-            env={**os.environ, "KUBECONFIG": str(control_plane.kubeconfig)},
-            stdout=out,
-            stderr=out,
-        )
+    process = controller_process(log, port=port)
     deadline_s = time.monotonic() + 60.0
     while not _is_ready(port):
         assert process.poll() is None, log.read_text(encoding="utf-8")
@@ -130,44 +138,10 @@ def _is_ready(port: int) -> bool:
         return False
 
 
-@dataclass
-class OneValue:
-    """A Prometheus that gives one value to whoever asks; None: it answers with an error."""
-
-    value: float | None = 0.001
-    _server: ThreadingHTTPServer = field(init=False)
-
-    def __post_init__(self) -> None:
-        outer = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                self.rfile.read(int(self.headers.get("Content-Length", 0)))
-                sample = {"metric": {}, "value": [0, str(outer.value)]}
-                said = {"status": "success", "data": {"resultType": "vector", "result": [sample]}}
-                self.send_response(500 if outer.value is None else 200)
-                self.end_headers()
-                self.wfile.write(json.dumps(said).encode())
-
-            def log_message(self, format: str, *args: object) -> None:
-                """Say nothing."""
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-
-    @property
-    def address(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
-
-    def stop(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-
-
 @pytest.fixture
 def prometheus_that_says() -> Iterator[OneValue]:
     """A metrics server whose one value the test chooses."""
     found = OneValue()
+    found.start()
     yield found
     found.stop()

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,6 @@ from controller.kubernetes.api.resources import (
     ROLLOUTS,
     SERVICES,
 )
-from experiments.testbeds.local.children import free_port
 
 pytestmark = [pytest.mark.e2e, pytest.mark.needs_cluster]
 
@@ -85,21 +83,6 @@ def pod_template(version: str) -> Json:
     }
 
 
-class Killed:
-    """A controller that looks after one namespace, as often as it is started."""
-
-    def __init__(self, kubeconfig: Path, namespace: str, log: Path) -> None:
-        self._command = [sys.executable, "-m", "gamebird.cli.main", "controller", "run", "--namespace", namespace]
-        self._command += ["--instance-id", "killed"]
-        self._environment = {**os.environ, "KUBECONFIG": str(kubeconfig)}
-        self._log = log
-
-    def start(self) -> subprocess.Popen[bytes]:
-        command = [*self._command, "--listen", f"127.0.0.1:{free_port()}"]
-        with self._log.open("ab") as out:
-            return subprocess.Popen(command, env=self._environment, stdout=out, stderr=out)
-
-
 def status_of(connection: Connection, namespace: str) -> Json:
     found: Json = connection.get(ROLLOUTS, namespace, "a").get("status") or {}
     return found
@@ -121,9 +104,8 @@ def await_phase(connection: Connection, namespace: str, phase: str, *, step: int
 def test_a_rollout_ends_as_it_should_whenever_its_controller_is_killed(
     connection: Connection,
     namespace: str,
-    kubeconfig: Path,
+    controller_process: Callable[..., subprocess.Popen[bytes]],
     kubelet: Any,
-    custom_kinds: None,
     prometheus_that_says: Any,
     tmp_path: Path,
     value: float,
@@ -133,8 +115,8 @@ def test_a_rollout_ends_as_it_should_whenever_its_controller_is_killed(
     prometheus_that_says.value = value
     for resource, item in manifests(prometheus_that_says.address):
         connection.create(resource, namespace, {"apiVersion": resource.api_version, "kind": resource.kind, **item})
-    controller = Killed(kubeconfig, namespace, tmp_path / "controller.log")
-    process = controller.start()
+    options = (tmp_path / "controller.log", "--namespace", namespace, "--instance-id", "killed")
+    process = controller_process(*options)
     seen: set[int] = set()
     try:
         await_phase(connection, namespace, "Healthy")
@@ -147,7 +129,7 @@ def test_a_rollout_ends_as_it_should_whenever_its_controller_is_killed(
                 time.sleep(0.05)
             process.kill()
             process.wait()
-            process = controller.start()
+            process = controller_process(*options)
         await_phase(connection, namespace, phase)
     finally:
         process.kill()

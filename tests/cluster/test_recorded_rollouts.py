@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,6 @@ from scripted_prometheus import ScriptedPrometheus
 from controller.kubernetes.api import Connection, connect
 from experiments.testbeds.cluster.control_plane import ControlPlane
 from experiments.testbeds.cluster.kubelet import InstantKubelet
-from experiments.testbeds.local.children import free_port
 
 pytestmark = [
     pytest.mark.e2e,
@@ -42,7 +40,7 @@ STARTS_WITHIN_S = 10.0
 
 @pytest.fixture
 def played(
-    control_plane: ControlPlane, custom_kinds: None, tmp_path: Path, root: Path
+    control_plane: ControlPlane, controller_process: Callable[..., subprocess.Popen[bytes]], tmp_path: Path, root: Path
 ) -> Iterator[dict[str, list[str]]]:
     """What differs in each scenario."""
     recorded = recordings(root / "tests" / "conformance")
@@ -57,14 +55,7 @@ def played(
     }
     kubelet = InstantKubelet(connection, stays_unready=lambda pod: _version_of(pod) in stays)
     kubelet.start()
-    command = [sys.executable, "-m", "gamebird.cli.main", "controller", "run", "--workers", str(AT_ONCE)]
-    with (tmp_path / "controller.log").open("wb") as log:
-        process = subprocess.Popen(
-            [*command, "--listen", f"127.0.0.1:{free_port()}"],
-            env={**os.environ, "KUBECONFIG": str(control_plane.kubeconfig)},
-            stdout=log,
-            stderr=log,
-        )
+    process = controller_process(tmp_path / "controller.log", "--workers", str(AT_ONCE))
     try:
         time.sleep(STARTS_WITHIN_S)
         with ThreadPoolExecutor(AT_ONCE) as players:

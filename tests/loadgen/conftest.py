@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import threading
-import time
-from collections import Counter
 from collections.abc import Iterator
 
 import pytest
+from loopback_service import LoopbackService
 
-STALL_STEP_S = 0.005
 
-
-class Service:
+class Service(LoopbackService):
     """Answers on a thread of its own. What it does is named by the path:
 
     /, /stable, /canary   200, from that revision (/ is stable)
@@ -23,66 +19,7 @@ class Service:
     /never                no answer
     """
 
-    def __init__(self) -> None:
-        self.seen: Counter[str] = Counter()
-        self.heads: list[str] = []
-        self.connections = 0
-        self.port = 0
-        self._stalled_until_s = 0.0
-        self._ready = threading.Event()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), name="service")
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._done: asyncio.Event | None = None
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    def start(self) -> None:
-        self._thread.start()
-        assert self._ready.wait(10)
-
-    def stop(self) -> None:
-        assert self._loop is not None
-        assert self._done is not None
-        self._loop.call_soon_threadsafe(self._done.set)
-        self._thread.join(10)
-
-    def stall(self, for_s: float) -> None:
-        """Answer nobody from now on for `for_s` seconds; then answer everybody who waits."""
-        self._stalled_until_s = time.monotonic() + for_s
-
-    async def _serve(self) -> None:
-        self._loop, self._done = asyncio.get_running_loop(), asyncio.Event()
-        server = await asyncio.start_server(self._talk, "127.0.0.1", 0, backlog=4096)
-        self.port = server.sockets[0].getsockname()[1]
-        self._ready.set()
-        await self._done.wait()
-        server.close()
-        for task in asyncio.all_tasks() - {asyncio.current_task()}:
-            task.cancel()
-
-    async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.connections += 1
-        try:
-            while head := await reader.readuntil(b"\r\n\r\n"):
-                path = head.split(b" ", 2)[1].decode()
-                self.seen[path] += 1
-                self.heads.append(head.decode())
-                length = next(
-                    (line for line in head.decode().split("\r\n") if line.startswith("Content-Length")), ": 0"
-                )
-                await reader.readexactly(int(length.split(": ")[1]))
-                while (wait_s := self._stalled_until_s - time.monotonic()) > 0:
-                    await asyncio.sleep(max(wait_s, STALL_STEP_S))
-                if not await self._answer(path, writer):
-                    break
-        except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
-            pass  # whoever asked went away, or the test is over
-        finally:
-            writer.close()
-
-    async def _answer(self, path: str, writer: asyncio.StreamWriter) -> bool:
+    async def respond(self, path: str, writer: asyncio.StreamWriter) -> bool:
         match path:
             case "/close":
                 return False

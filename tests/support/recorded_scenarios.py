@@ -1,4 +1,4 @@
-"""A recorded scenario as manifests, for tests that hand them to a cluster.
+"""A recorded scenario as manifests: for the core in virtual time, for a cluster, and for whoever records anew.
 
 On the path of every test (`pythonpath` in pyproject.toml); knows no world that plays the scenario.
 """
@@ -12,13 +12,13 @@ from typing import Any
 
 Json = dict[str, Any]
 
-NAMESPACE_LABEL = {"app": "a"}
+PROMETHEUS = "http://prometheus:9090"
 
 
 def recordings(folder: Path) -> list[Json]:
     """Return what Argo Rollouts did in every scenario: `scenario`, `trace`, `queries`."""
     found: list[Json] = []
-    for file in sorted((folder / "rollouts").glob("argo-rollouts*.json.gz")):
+    for file in sorted((folder / "rollouts").glob("*.json.gz")):
         found += json.loads(gzip.decompress(file.read_bytes()))
     return found
 
@@ -28,19 +28,24 @@ def rollout_of(scenario: Json, version: str, steps: list[Json] | None = None) ->
     canary = dict(scenario["canary"])
     if "analysis" in canary:
         canary["analysis"] = _prefixed(scenario["name"], canary["analysis"])
-    canary["steps"] = [
-        {**step, "analysis": _prefixed(scenario["name"], step["analysis"])} if "analysis" in step else step
-        for step in (scenario["steps"] if steps is None else steps)
-    ]
+    canary["steps"] = steps_of(scenario["name"], scenario["steps"] if steps is None else steps)
     if scenario["traffic_routing"]:
         canary |= {"canaryService": "canary", "stableService": "stable"}
         canary["trafficRouting"] = {"nginx": {"stableIngress": "ingress"}}
+        if scenario["traffic_routing"] == "no router":
+            canary["trafficRouting"] = {}
         if "max_weight" in scenario:
             canary["trafficRouting"]["maxTrafficWeight"] = scenario["max_weight"]
+    metadata: Json = {"name": scenario["name"]}
+    annotations = dict(scenario.get("annotations", {}))
+    if scenario.get("parity") == "off":
+        annotations["gamebird.dev/parity"] = "off"
+    if annotations:
+        metadata["annotations"] = annotations
     return {
         "apiVersion": "argoproj.io/v1alpha1",
         "kind": "Rollout",
-        "metadata": {"name": scenario["name"]},
+        "metadata": metadata,
         "spec": {
             "replicas": scenario["replicas"],
             "selector": {"matchLabels": {"app": "a"}},
@@ -51,6 +56,13 @@ def rollout_of(scenario: Json, version: str, steps: list[Json] | None = None) ->
     }
 
 
+def steps_of(scenario: str, steps: list[Json]) -> list[Json]:
+    """Return steps whose templates have the names that they had: recordings leave the scenario's prefix out."""
+    return [
+        {**step, "analysis": _prefixed(scenario, step["analysis"])} if "analysis" in step else step for step in steps
+    ]
+
+
 def pod_template(version: str) -> Json:
     """Return the pod template of a version."""
     return {
@@ -59,7 +71,7 @@ def pod_template(version: str) -> Json:
     }
 
 
-def templates_of(scenario: Json, address: str) -> dict[str, Json]:
+def templates_of(scenario: Json, address: str = PROMETHEUS) -> dict[str, Json]:
     """Return the scenario's AnalysisTemplates by the names that scenarios use; metrics ask at `address`."""
     return {name: _template(scenario, name, address) for name in scenario["templates"]}
 

@@ -1,4 +1,4 @@
-"""A Prometheus that answers by a script: the n-th question of a metric gets the n-th entry, the last one repeats."""
+"""Prometheus servers that say what a test wants said: one value to everybody, or each metric's script."""
 
 from __future__ import annotations
 
@@ -13,13 +13,10 @@ _NAMED = {"nan": "NaN", "inf": "+Inf", "-inf": "-Inf"}
 _QUERY = re.compile(r'^gb\{s="([^"]*)",m="([^"]*)"')
 
 
-class ScriptedPrometheus:
-    """Serves on the loopback. `scripts` maps scenario and metric to their answers."""
+class LoopbackPrometheus:
+    """Serves on the loopback, with what `answer` makes of a query: a status, and a body for a status of 200."""
 
-    def __init__(self, scripts: dict[tuple[str, str], list[Any]]) -> None:
-        self.scripts = scripts
-        self.asked: dict[tuple[str, str], list[str]] = {}
-        self._lock = threading.Lock()
+    def __init__(self) -> None:
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -59,6 +56,35 @@ class ScriptedPrometheus:
     def stop(self) -> None:
         self._server.shutdown()
         self._server.server_close()
+
+    def answer(self, query: str) -> tuple[int, dict[str, Any]]:
+        raise NotImplementedError
+
+
+class OneValue(LoopbackPrometheus):
+    """Gives one value to whoever asks; None: it answers with an error."""
+
+    def __init__(self, value: float | None = 0.001) -> None:
+        super().__init__()
+        self.value = value
+
+    def answer(self, query: str) -> tuple[int, dict[str, Any]]:
+        if self.value is None:
+            return 500, {}
+        return 200, _data("vector", [{"metric": {}, "value": [0, _text(self.value)]}])
+
+
+class ScriptedPrometheus(LoopbackPrometheus):
+    """The n-th question of a metric gets the n-th entry of its script, the last one repeats.
+
+    `scripts` maps scenario and metric to their answers.
+    """
+
+    def __init__(self, scripts: dict[tuple[str, str], list[Any]]) -> None:
+        super().__init__()
+        self.scripts = scripts
+        self.asked: dict[tuple[str, str], list[str]] = {}
+        self._lock = threading.Lock()
 
     def answer(self, query: str) -> tuple[int, dict[str, Any]]:
         found = _QUERY.match(query)

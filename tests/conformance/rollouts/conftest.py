@@ -7,7 +7,6 @@ a script. Nothing here decides; the loop is the driver's duty as `controller.cor
 
 from __future__ import annotations
 
-import gzip
 import heapq
 import itertools
 import json
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from recorded_scenarios import recordings, rollout_of, templates_of
 
 from controller.core.analysis import advance, due
 from controller.core.decisions import decide
@@ -53,86 +53,7 @@ CLUSTER = Tempo(reaction_s=0.01, creation_s=0.03, ready_s=0.5, operator_s=1.2)
 WHOLE_SECONDS = Tempo(reaction_s=1.0, creation_s=7.0, ready_s=23.0, operator_s=3.0, one_look_at_a_time=True)
 
 
-def recordings() -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = []
-    for file in sorted(HERE.glob("*.json.gz")):
-        found += json.loads(gzip.decompress(file.read_bytes()))
-    return found
-
-
-# ---- scenarios as manifests
-
-
-def rollout_manifest(scenario: dict[str, Any], version: str) -> dict[str, Any]:
-    """Return the Rollout that the scenario was recorded with, at one version of its pod template."""
-    canary = dict(scenario["canary"])
-    if "analysis" in canary:
-        canary["analysis"] = prefixed(scenario["name"], canary["analysis"])
-    canary["steps"] = [
-        {**step, "analysis": prefixed(scenario["name"], step["analysis"])} if "analysis" in step else step
-        for step in scenario["steps"]
-    ]
-    if scenario["traffic_routing"]:
-        canary |= {"canaryService": "canary", "stableService": "stable"}
-        canary["trafficRouting"] = {"nginx": {"stableIngress": "ingress"}}
-        if scenario["traffic_routing"] == "no router":
-            canary["trafficRouting"] = {}
-        if "max_weight" in scenario:
-            canary["trafficRouting"]["maxTrafficWeight"] = scenario["max_weight"]
-    metadata: dict[str, Any] = {"name": scenario["name"]}
-    annotations = dict(scenario.get("annotations", {}))
-    if scenario.get("parity") == "off":
-        annotations["gamebird.dev/parity"] = "off"
-    if annotations:
-        metadata["annotations"] = annotations
-    return {
-        "apiVersion": "argoproj.io/v1alpha1",
-        "kind": "Rollout",
-        "metadata": metadata,
-        "spec": {
-            "replicas": scenario["replicas"],
-            "selector": {"matchLabels": {"app": "a"}},
-            "template": pod_template(version),
-            "strategy": {"canary": canary},
-            **scenario["spec"],
-        },
-    }
-
-
-def pod_template(version: str) -> dict[str, Any]:
-    return {
-        "metadata": {"labels": {"app": "a"}},
-        "spec": {"containers": [{"name": "app", "image": f"app:{version}"}]},
-    }
-
-
-def prefixed(scenario: str, analysis: dict[str, Any]) -> dict[str, Any]:
-    """Give templates the names that they had: recordings leave the scenario's prefix out."""
-    names = [{**ref, "templateName": f"{scenario}-{ref['templateName']}"} for ref in analysis["templates"]]
-    return {**analysis, "templates": names}
-
-
-def template_manifest(scenario: dict[str, Any], name: str) -> dict[str, Any]:
-    metrics = scenario["templates"][name]
-    args = list(scenario.get("template_args", {}).get(name, ()))
-    known = {arg["name"] for arg in args}
-    args += [{"name": arg} for metric in metrics for arg in metric.get("x_args", ()) if arg not in known]
-    spec: dict[str, Any] = {"metrics": [metric_manifest(scenario["name"], metric) for metric in metrics]}
-    if args:
-        spec["args"] = args
-    return {
-        "apiVersion": "argoproj.io/v1alpha1",
-        "kind": "AnalysisTemplate",
-        "metadata": {"name": f"{scenario['name']}-{name}"},
-        "spec": spec,
-    }
-
-
-def metric_manifest(scenario: str, metric: dict[str, Any]) -> dict[str, Any]:
-    labels = "".join(f',{arg}="{{{{args.{arg}}}}}"' for arg in metric.get("x_args", ()))
-    query = f'gb{{s="{scenario}",m="{metric["name"]}"{labels}}}'
-    plain = {key: value for key, value in metric.items() if key != "x_args"}
-    return {**plain, "provider": {"prometheus": {"address": "http://prometheus:9090", "query": query}}}
+# ---- scenarios as values
 
 
 def loaded(manifests: list[dict[str, Any]]) -> Manifests:
@@ -147,17 +68,16 @@ def loaded(manifests: list[dict[str, Any]]) -> Manifests:
 
 def policy_of(scenario: dict[str, Any]) -> tuple[v.Rollout, dict[str, v.AnalysisTemplate]]:
     """Return the scenario's Rollout at v1, and its templates by the names that scenarios use."""
-    names = list(scenario["templates"])
-    manifests = [rollout_manifest(scenario, "v1"), *(template_manifest(scenario, name) for name in names)]
-    found = loaded(manifests)
-    return found.rollouts[0], dict(zip(names, found.templates, strict=True))
+    templates = templates_of(scenario)
+    found = loaded([rollout_of(scenario, "v1"), *templates.values()])
+    return found.rollouts[0], dict(zip(templates, found.templates, strict=True))
 
 
 @lru_cache
 def template_of(version: str) -> v.PodTemplate:
     """Return the pod template of a version, as loading reads it."""
     plain = {"name": "r", "replicas": 1, "steps": [], "canary": {}, "spec": {}, "traffic_routing": None}
-    template = loaded([rollout_manifest(plain, version)]).rollouts[0].template
+    template = loaded([rollout_of(plain, version)]).rollouts[0].template
     assert template is not None
     return template
 
@@ -589,7 +509,7 @@ def version_of() -> Callable[[str], str]:
 
 @pytest.fixture(scope="session")
 def recorded() -> list[dict[str, Any]]:
-    return recordings()
+    return recordings(HERE.parent)
 
 
 @pytest.fixture(scope="session")

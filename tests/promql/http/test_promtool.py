@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,15 +13,6 @@ from promql.serve import QueryServer
 from promql.storage import MemoryStore, load_file
 
 SERIES = Path(__file__).parent / "series.om"
-
-
-@pytest.fixture(scope="module")
-def promtool(tools_cache: Path) -> Path:
-    named = os.environ.get("GAMEBIRD_PROMTOOL") or shutil.which("promtool")
-    found = Path(named) if named else tools_cache / "promtool"
-    if not found.is_file():
-        pytest.skip("promtool is not here; tools/build_prometheus.sh builds it beside Prometheus")
-    return found
 
 
 @pytest.fixture(scope="module")

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from controller.core.runs import AnalysisPhase, Measurement
 from controller.manifests.loading import load
 from controller.manifests.policies import Policy
-from loadgen.traffic import Traffic
 from sim.driving import Asking, VirtualDriver, prepare
-from sim.scenarios import ControllerModel, PodStarts, Router, Scenario
+from sim.scenarios import Scenario
 
 GUIDE = Path(__file__).parents[3] / "examples" / "orders-api"
 ROUTED = """
@@ -51,11 +49,6 @@ spec:
 """
 
 
-@pytest.fixture(scope="session")
-def guide() -> Policy:
-    return load([GUIDE / "rollout.yaml", GUIDE / "analysis-template.yaml"]).policy()
-
-
 @pytest.fixture
 def policy_of(tmp_path: Path) -> Callable[..., Policy]:
     """Return a policy with these steps (as YAML), routed by nginx unless said otherwise."""
@@ -82,22 +75,6 @@ def policy_of(tmp_path: Path) -> Callable[..., Policy]:
         file = tmp_path / "policy.yaml"
         file.write_text(text)
         return load([file]).policy()
-
-    return make
-
-
-@pytest.fixture(scope="session")
-def even() -> Callable[..., Scenario]:
-    """Return a scenario without chance: pods are ready after 5 s, weights hold after 1 s, looks come after 0.1 s."""
-
-    def make(**changes: Any) -> Scenario:
-        values: dict[str, Any] = {
-            "traffic": Traffic(rps=100.0),
-            "pods": PodStarts(start_s=5.0, sigma=0.0),
-            "router": Router(delay_s=1.0, sigma=0.0),
-            "controller": ControllerModel(delay_s=0.1, sigma=0.0),
-        }
-        return Scenario(**(values | changes))
 
     return make
 

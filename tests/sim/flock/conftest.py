@@ -51,11 +51,6 @@ QUERY = 'sum(rate(http_requests_total{status=~"5.."}[2m])) / sum(rate(http_reque
 STEPS = "[{setWeight: 50}, {pause: {duration: 120}}, {analysis: {templates: [{templateName: errors}]}}]"
 
 
-@pytest.fixture(scope="session")
-def guide() -> Policy:
-    return load([GUIDE / "rollout.yaml", GUIDE / "analysis-template.yaml"]).policy()
-
-
 @pytest.fixture
 def policy_of(tmp_path: Path) -> Callable[..., Policy]:
     """Return a policy of one metric: half of the traffic for two minutes, then an analysis."""

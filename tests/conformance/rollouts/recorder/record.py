@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from tests.conformance.rollouts.conftest import prefixed, rollout_manifest, template_manifest
+from recorded_scenarios import rollout_of, steps_of, templates_of
 
 Json = dict[str, Any]
 COUNTERS = ("count", "successful", "failed", "inconclusive", "error")
@@ -18,20 +18,16 @@ COUNTERS = ("count", "successful", "failed", "inconclusive", "error")
 
 def asked(scenario: Json) -> Json:
     """Return a scenario as the recorder takes it: its objects as manifests, and what happens to them."""
-    rollout = rollout_manifest(scenario, "v1")
+    rollout = rollout_of(scenario, "v1")
     canary = rollout["spec"]["strategy"]["canary"]
     if canary.get("trafficRouting"):  # which router it is changes nothing but who is asked; the recorder stands in
         weight = scenario.get("max_weight")
         canary["trafficRouting"] = {"plugins": {"p": {}}, "maxTrafficWeight": weight} if weight else {"smi": {}}
-    steps = [
-        {**step, "analysis": prefixed(scenario["name"], step["analysis"])} if "analysis" in step else step
-        for step in scenario.get("new_steps", [])
-    ]
     return {
         "rollout": rollout,
-        "templates": [template_manifest(scenario, name) for name in scenario["templates"]],
+        "templates": list(templates_of(scenario).values()),
         "names": list(scenario["templates"]),
-        "new_steps": steps,
+        "new_steps": steps_of(scenario["name"], scenario.get("new_steps", [])),
         "script": scenario["script"],
         "operator": scenario["operator"],
         "never": scenario.get("never_ready", []),
