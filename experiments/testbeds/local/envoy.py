@@ -23,6 +23,7 @@ import httpx
 
 from experiments.testbeds.local.children import Child, WorldError, free_port, start_child, tail_of
 from experiments.testbeds.local.managed_routes import ManagedRoute, envoy_routes
+from experiments.testbeds.local.places import LOOPBACK, Place
 
 ACKNOWLEDGED_WITHIN_S = 5.0
 SIDES = ("stable", "canary")
@@ -60,7 +61,7 @@ class Split:
 
     canary: int = 0  # parts of `total`
     total: int = 100
-    endpoints: Mapping[str, tuple[int, ...]] = field(default_factory=dict)  # side -> loopback ports
+    endpoints: Mapping[str, tuple[Place, ...]] = field(default_factory=dict)  # side -> pods
     revisions: Mapping[str, str] = field(default_factory=dict)  # side -> pod-template hash
     faults: tuple[ProxyFault, ...] = ()
     managed: tuple[ManagedRoute, ...] = ()  # the first that matches wins over the split
@@ -81,8 +82,8 @@ class Envoy:
         self._name = f"gamebird-{uuid.uuid4()}"
         self._version = 0
         self._split = Split()
-        self._written: dict[str, tuple[int, ...]] = {}  # the ports in the files of both sides
-        self._loaded: dict[str, tuple[int, ...]] = {}  # those that Envoy said it has
+        self._written: dict[str, tuple[Place, ...]] = {}  # the pods in the files of both sides
+        self._loaded: dict[str, tuple[Place, ...]] = {}  # those that Envoy said it has
         self._client = httpx.Client(base_url=f"http://127.0.0.1:{self.admin_port}", trust_env=False, timeout=2.0)
         self._write(self._split)
         (folder / "bootstrap.json").write_text(json.dumps(self._bootstrap()), encoding="utf-8")
@@ -187,7 +188,7 @@ class Envoy:
             hosts = self._client.get("/config_dump", params={"include_eds": ""}).json()
         except httpx.HTTPError:
             return False
-        found = _endpoint_ports(hosts)
+        found = _endpoint_places(hosts)
         if any(found.get(side, ()) != self._written[side] for side in SIDES):
             return False
         self._loaded = self._written
@@ -242,8 +243,8 @@ def envoy_version() -> str:
     return done.stdout.strip().rsplit(":", 1)[-1].strip()
 
 
-def _address(port: int) -> dict[str, Any]:
-    return {"socket_address": {"address": "127.0.0.1", "port_value": port}}
+def _address(port: int, host: str = LOOPBACK) -> dict[str, Any]:
+    return {"socket_address": {"address": host, "port_value": port}}
 
 
 def _watched(path: Path) -> dict[str, Any]:
@@ -296,9 +297,9 @@ def _cluster(side: str, endpoints: Path) -> dict[str, Any]:
     }
 
 
-def _endpoints(side: str, ports: tuple[int, ...], version: int) -> dict[str, Any]:
+def _endpoints(side: str, places: tuple[Place, ...], version: int) -> dict[str, Any]:
     kind = "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment"
-    hosts = [{"endpoint": {"address": _address(port)}} for port in ports]
+    hosts = [{"endpoint": {"address": _address(place.port, place.host)}} for place in places]
     resource = {"@type": kind, "cluster_name": side, "endpoints": [{"lb_endpoints": hosts}] if hosts else []}
     return {"version_info": str(version), "resources": [resource]}
 
@@ -344,14 +345,15 @@ def _weighted(side: str, weight: int, split: Split) -> dict[str, Any]:
     return cluster
 
 
-def _endpoint_ports(dump: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
-    found: dict[str, tuple[int, ...]] = {}
+def _endpoint_places(dump: Mapping[str, Any]) -> dict[str, tuple[Place, ...]]:
+    found: dict[str, tuple[Place, ...]] = {}
     for part in dump.get("configs", []):
         for entry in (*part.get("dynamic_endpoint_configs", ()), *part.get("static_endpoint_configs", ())):
             config = entry["endpoint_config"]
             hosts = [host for group in config.get("endpoints", ()) for host in group.get("lb_endpoints", ())]
-            ports = (host["endpoint"]["address"]["socket_address"]["port_value"] for host in hosts)
-            found[config.get("cluster_name", "")] = tuple(sorted(ports))
+            sockets = (host["endpoint"]["address"]["socket_address"] for host in hosts)
+            places = (Place(socket["address"], socket["port_value"]) for socket in sockets)
+            found[config.get("cluster_name", "")] = tuple(sorted(places))
     return found
 
 

@@ -1,12 +1,14 @@
 """Pods as operating-system processes: started, probed over HTTP, restarted when they crash, drained when they go.
 
-A fleet holds the pods of every revision. It scales what it is told to scale and reports what it sees; which revision
-gets traffic is the platform's business. Probe periods and back-offs are policy time, as a kubelet's would be.
+A fleet holds the pods of every revision and reports what it sees of them. The local world tells it how many pods a
+revision has; in a test cluster the API server names each pod, and the fleet is the kubelet's. Which revision gets
+traffic is others' business. Probe periods and back-offs are policy time, as a kubelet's would be.
 """
 
 from __future__ import annotations
 
 import signal
+import socket
 import threading
 import time
 import zlib
@@ -22,6 +24,7 @@ from controller.core.driving import PodCounts
 from controller.core.snapshot import PodSeen
 from experiments.testbeds.local.children import Child, WorldError, free_port, start_child, tail_of
 from experiments.testbeds.local.clock import PolicyClock
+from experiments.testbeds.local.places import LOOPBACK, Place
 
 PROBE_S = 1.0  # policy seconds between two probes of a pod that is not ready
 PROBE_READY_S = 10.0  # the same for one that is
@@ -41,6 +44,25 @@ class Birth:
     port: int
     first: bool
     seed: int
+    host: str = LOOPBACK
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probing:
+    """How a pod is asked whether it is ready.
+
+    Attributes:
+        path: what is asked for over HTTP; None: it is ready once it takes connections.
+        delay_s: policy seconds before the first question.
+        unready_s, ready_s: policy seconds between two questions to a pod that is not ready, and to one that is.
+        failures: so many bad answers in a row make a ready pod unready.
+    """
+
+    path: str | None
+    delay_s: float = 0.0
+    unready_s: float = PROBE_S
+    ready_s: float = PROBE_READY_S
+    failures: int = PROBE_FAILURES
 
 
 class Program(Protocol):
@@ -54,12 +76,14 @@ class Program(Protocol):
 
 @dataclass(slots=True, kw_only=True)
 class Pod:
-    """One pod. Its process may change (a restart); its name and port stay."""
+    """One pod. Its process may change (a restart); its name and place stay."""
 
     name: str
     pod_hash: str
     ordinal: int
-    port: int
+    place: Place
+    program: Program
+    probing: Probing
     created_s: float
     child: Child | None = None
     ready_since_s: float | None = None
@@ -67,6 +91,7 @@ class Pod:
     restart_at_s: float | None = None
     probe_at_s: float = 0.0
     failures: int = 0
+    exit_code: int | None = None  # of the last process that ended unasked
     leaving: bool = False
     probe: Future[bool] | None = None
 
@@ -90,9 +115,10 @@ class Fleet:
     """All pods of one rehearsal.
 
     Args:
-        programs: how to start the pods of each revision, by pod-template hash.
+        programs: how to start the pods of each revision that is scaled, by pod-template hash.
         on_change: called after pods became ready, unready or available, or ended; from the fleet's thread.
         on_crash: called for each process that ended unasked.
+        look_s: policy seconds between two looks at all pods.
     """
 
     folder: Path
@@ -103,6 +129,7 @@ class Fleet:
     name: str = "app"
     seed: int = 0
     min_ready_s: float = 0.0
+    look_s: float = PROBE_S / 2
     _pods: list[Pod] = field(default_factory=list)
     _leaving: list[Pod] = field(default_factory=list)
     _born: dict[str, int] = field(default_factory=dict)
@@ -156,6 +183,23 @@ class Fleet:
         self._pods.remove(pod)
         self._leaving.append(pod)
 
+    def admit(self, name: str, pod_hash: str, place: Place, program: Program, probing: Probing) -> None:
+        """Start a pod that somebody else has named and placed.
+
+        Raises:
+            WorldError: its program cannot be started.
+        """
+        with self._lock:
+            self._pods.append(self._place(name, pod_hash, place, program, probing))
+
+    def evict(self, name: str) -> None:
+        """Tell a pod to end, after it has answered what it has; one that is gone is no mistake."""
+        with self._lock:
+            for pod in [pod for pod in self._pods if pod.name == name]:
+                self._let_go(pod)
+                if pod.child is not None:
+                    pod.child.signal(signal.SIGTERM)
+
     def restart(self, name: str) -> None:
         """Let a pod go as in a scale-down, and start another one in its place; a pod that is gone is no mistake."""
         with self._lock:
@@ -181,31 +225,57 @@ class Fleet:
         with self._lock:
             return tuple(self._born)
 
-    def serving(self, pod_hash: str) -> tuple[int, ...]:
-        """Return the ports of the pods of a revision that users may be sent to."""
+    def serving(self, pod_hash: str) -> tuple[Place, ...]:
+        """Return where the pods of a revision are that users may be sent to."""
         with self._lock:
-            return tuple(pod.port for pod in self._pods if pod.pod_hash == pod_hash and pod.serves)
+            return tuple(pod.place for pod in self._pods if pod.pod_hash == pod_hash and pod.serves)
 
     def targets(self) -> tuple[Pod, ...]:
         """Return every pod that has a process, for a scraper."""
         with self._lock:
             return tuple(pod for pod in self._pods if pod.child is not None)
 
+    def members(self) -> tuple[Pod, ...]:
+        """Return every pod but those that leave, as it is now; whoever reads must not change it."""
+        with self._lock:
+            return tuple(self._pods)
+
     # ---- one pod
 
     def _create(self, pod_hash: str) -> Pod:
+        program = self.programs[pod_hash]
+        name = f"{self.name}-{pod_hash}-{self._born.get(pod_hash, 0)}"
+        place = Place(LOOPBACK, free_port())
+        return self._place(name, pod_hash, place, program, Probing(path=program.ready_path))
+
+    def _place(self, name: str, pod_hash: str, place: Place, program: Program, probing: Probing) -> Pod:
         ordinal = self._born.get(pod_hash, 0)
         self._born[pod_hash] = ordinal + 1
-        name = f"{self.name}-{pod_hash}-{ordinal}"
         now_s = self.clock.now_s()
-        pod = Pod(name=name, pod_hash=pod_hash, ordinal=ordinal, port=free_port(), created_s=now_s, probe_at_s=now_s)
+        pod = Pod(
+            name=name,
+            pod_hash=pod_hash,
+            ordinal=ordinal,
+            place=place,
+            program=program,
+            probing=probing,
+            created_s=now_s,
+            probe_at_s=now_s + probing.delay_s,
+        )
         self._begin(pod)
         return pod
 
     def _begin(self, pod: Pod) -> None:
-        program = self.programs[pod.pod_hash]
+        program = pod.program
         seed = zlib.crc32(f"{self.seed}/{pod.pod_hash}/{pod.ordinal}/{pod.restarts}".encode())
-        birth = Birth(name=pod.name, pod_hash=pod.pod_hash, port=pod.port, first=pod.ordinal == 0, seed=seed)
+        birth = Birth(
+            name=pod.name,
+            pod_hash=pod.pod_hash,
+            host=pod.place.host,
+            port=pod.place.port,
+            first=pod.ordinal == 0,
+            seed=seed,
+        )
         pod.child = start_child(
             program.command(birth), log=self._log(pod), name=pod.name, environment=program.environment(birth)
         )
@@ -227,7 +297,7 @@ class Fleet:
     # ---- looking after them
 
     def _run(self) -> None:
-        tick_s = max(TICK_MIN_S, self.clock.wall_s(PROBE_S) / 2)
+        tick_s = max(TICK_MIN_S, self.clock.wall_s(self.look_s))
         seen: dict[str, PodCounts] = {}
         try:
             while not self._stopping.wait(tick_s):
@@ -262,6 +332,7 @@ class Fleet:
         assert pod.child is not None
         crash = Crash(pod=pod, exit_code=pod.child.returncode, log_tail=tail_of(self._log(pod)))
         pod.child, pod.ready_since_s, pod.probe, pod.failures = None, None, None, 0
+        pod.exit_code = crash.exit_code
         pod.restart_at_s = now_s + min(BACKOFF_S * 2**pod.restarts, BACKOFF_MAX_S)
         return crash
 
@@ -281,17 +352,20 @@ class Fleet:
                 pod.ready_since_s = now_s
         elif pod.ready_since_s is not None:
             pod.failures += 1
-            if pod.failures >= PROBE_FAILURES:
+            if pod.failures >= pod.probing.failures:
                 pod.ready_since_s = None
-        pod.probe_at_s = now_s + (PROBE_S if pod.ready_since_s is None or pod.failures else PROBE_READY_S)
+        hurry = pod.ready_since_s is None or pod.failures
+        pod.probe_at_s = now_s + (pod.probing.unready_s if hurry else pod.probing.ready_s)
 
     def _ask(self, pod: Pod) -> bool:
         assert self._client is not None
         try:
-            found = self._client.get(f"http://127.0.0.1:{pod.port}{self.programs[pod.pod_hash].ready_path}")
-        except httpx.HTTPError:
+            if pod.probing.path is None:
+                socket.create_connection(pod.place, timeout=PROBE_TIMEOUT_S).close()
+                return True
+            return self._client.get(f"http://{pod.place}{pod.probing.path}").is_success
+        except (httpx.HTTPError, OSError):
             return False
-        return found.is_success
 
 
 def await_ready(fleet: Fleet, pod_hash: str, replicas: int, *, within_s: float) -> None:

@@ -34,6 +34,7 @@ class DemoProgram:
     def environment(self, birth: Birth) -> Mapping[str, str]:
         """Return the environment of one pod."""
         identity = Identity(
+            host=birth.host,
             port=birth.port,
             service=self.service,
             pod=birth.name,
@@ -42,6 +43,7 @@ class DemoProgram:
             speed=self.speed,
             seed=birth.seed,
             release=self.release,
+            ready_path=self.ready_path,
             flags_file=None if self.flags_file is None else str(self.flags_file),
             routes=self.routes,
         )
@@ -50,7 +52,7 @@ class DemoProgram:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OwnProgram:
-    """The team's own program. It listens on $PORT, answers the probe and /metrics, and learns who it is from $POD_*.
+    """The team's own program. It listens on $PORT of $HOST, answers probes and /metrics; $POD_* say who it is.
 
     What the release under test does differently is the program's own business: $RELEASE says which it is to be.
     """
@@ -67,6 +69,7 @@ class OwnProgram:
         """Return the environment of one pod."""
         return {
             **os.environ,
+            "HOST": birth.host,
             "PORT": str(birth.port),
             "POD_NAME": birth.name,
             "POD_TEMPLATE_HASH": birth.pod_hash,

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 import httpx
 
 from experiments.testbeds.local.clock import PolicyClock
+from experiments.testbeds.local.places import Place
 from experiments.testbeds.local.samples import Sample, Sink
 
 SCRAPE_TIMEOUT_S = 10.0  # policy seconds, Prometheus' default
@@ -29,7 +30,7 @@ class Target:
     """A pod to scrape: where, and the labels that its samples get beside their own."""
 
     name: str
-    port: int
+    place: Place
     labels: Mapping[str, str]
 
 
@@ -113,7 +114,7 @@ class Scraper:
         assert self._client is not None
         target, t_s = watch.target, self.clock.now_s()
         try:
-            answer = self._client.get(f"http://127.0.0.1:{target.port}/metrics")
+            answer = self._client.get(f"http://{target.place}/metrics")
             answer.raise_for_status()
             found = {series_of(labels, target.labels): value for labels, value in self.parse(answer.text)}
         except (httpx.HTTPError, ValueError):

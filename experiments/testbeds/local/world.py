@@ -300,11 +300,11 @@ class LocalWorld:
         return tuple(
             Target(
                 name=pod.name,
-                port=pod.port,
+                place=pod.place,
                 labels={
                     "job": rollout.name,
                     "namespace": rollout.namespace,
-                    "instance": f"127.0.0.1:{pod.port}",
+                    "instance": str(pod.place),
                     "pod": pod.name,
                     "pod_template_hash": pod.pod_hash,
                 },

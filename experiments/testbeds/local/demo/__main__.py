@@ -18,7 +18,7 @@ async def serve(identity: Identity) -> None:
     """Listen until the process is told to end."""
     pod = Pod(identity)
     server = Server(pod.handle)
-    await server.start(identity.port)
+    await server.start(identity.port, identity.host)
     told = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, told.set)
     tasks = [asyncio.create_task(pod.live()), asyncio.create_task(_follow_parent(told))]

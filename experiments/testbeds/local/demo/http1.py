@@ -40,7 +40,7 @@ class _Refused(Exception):
 
 
 class Server:
-    """Listens on one loopback port and hands requests to `handle`, which answers now, later or never."""
+    """Listens on one port of the loopback and hands requests to `handle`, which answers now, later or never."""
 
     def __init__(self, handle: Handler) -> None:
         self.handle = handle
@@ -48,10 +48,10 @@ class Server:
         self.connections: set[Connection] = set()
         self._server: asyncio.Server | None = None
 
-    async def start(self, port: int) -> None:
+    async def start(self, port: int, host: str = "127.0.0.1") -> None:
         """Begin to listen."""
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: Connection(self), "127.0.0.1", port, backlog=1024)
+        self._server = await loop.create_server(lambda: Connection(self), host, port, backlog=1024)
 
     async def drain(self, within_s: float) -> None:
         """Take no new connection, let requests in flight be answered for a while, and close."""

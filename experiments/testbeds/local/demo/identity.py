@@ -13,18 +13,20 @@ class Identity(BaseModel):
     """Everything that a pod of the demo service is told at its start.
 
     Attributes:
-        port: the loopback port to listen on.
+        host, port: the address of the loopback, and the port on it, to listen on.
         service: the value of the label `service` of its metrics.
         pod_hash: the revision, sent with every answer.
         first: whether this is the first pod of its revision; faults by count happen there.
         speed: policy seconds per second of the wall.
         seed: chance; two pods of one rehearsal have different ones.
+        ready_path: where the readiness probe asks.
         flags_file: a flagd file to read flags from, or None for no flags.
         routes: the paths whose series exist from the start.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    host: str = "127.0.0.1"
     port: int
     service: str
     pod: str
@@ -33,5 +35,6 @@ class Identity(BaseModel):
     speed: float
     seed: int
     release: Release
+    ready_path: str = "/-/ready"
     flags_file: str | None = None
     routes: tuple[tuple[str, str], ...] = (("GET", "/"),)

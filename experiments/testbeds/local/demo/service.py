@@ -17,7 +17,6 @@ from experiments.testbeds.local.demo.fate import Fates
 from experiments.testbeds.local.demo.http1 import Answer, Request
 from experiments.testbeds.local.demo.identity import Identity
 
-READY_PATH = "/-/ready"
 METRICS_PATH = "/metrics"
 FLAG_POLL_S = 0.2  # wall: how soon a changed flag file is noticed
 CRASH_EXIT_CODE = 70
@@ -63,7 +62,7 @@ class Pod:
         """Answer a probe, a scrape or a user; a pod that hangs answers nobody."""
         if self._hung:
             return
-        if request.path == READY_PATH:
+        if request.path == self.identity.ready_path:
             ready = self.ready_at is not None and not self._is_unready()
             answer(200 if ready else 503, {}, b"ready" if ready else b"not ready")
         elif request.path == METRICS_PATH:

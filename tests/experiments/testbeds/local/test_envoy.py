@@ -17,6 +17,7 @@ from controller.manifests.values import HeaderMatch, RouteMatch, SetHeaderRoute,
 from experiments.testbeds.local import envoy as proxy
 from experiments.testbeds.local.children import WorldError
 from experiments.testbeds.local.envoy import Envoy, ProxyFault, Split
+from experiments.testbeds.local.places import LOOPBACK, Place
 
 pytestmark = pytest.mark.e2e
 
@@ -35,6 +36,10 @@ class Upstream(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self._thread = threading.Thread(target=self.serve_forever, daemon=True, kwargs={"poll_interval": 0.02})
         self._thread.start()
+
+    @property
+    def place(self) -> Place:
+        return Place(LOOPBACK, self.port)
 
     @property
     def port(self) -> int:
@@ -90,7 +95,7 @@ def user(envoy: Envoy) -> Iterator[httpx.Client]:
 def split(upstreams: list[Upstream]) -> Split:
     """One stable pod and two canary pods; all of the traffic on stable."""
     return Split(
-        endpoints={"stable": (upstreams[0].port,), "canary": (upstreams[1].port, upstreams[2].port)}, revisions=NAMES
+        endpoints={"stable": (upstreams[0].place,), "canary": (upstreams[1].place, upstreams[2].place)}, revisions=NAMES
     )
 
 
@@ -140,12 +145,12 @@ def test_a_request_in_flight_is_answered_by_a_pod_that_was_taken_out_meanwhile(
     envoy: Envoy, user: httpx.Client, split: Split, upstreams: list[Upstream]
 ) -> None:
     upstreams[1].delay_s = 0.6
-    envoy.apply(replace(split, canary=100, endpoints={**split.endpoints, "canary": (upstreams[1].port,)}))
+    envoy.apply(replace(split, canary=100, endpoints={**split.endpoints, "canary": (upstreams[1].place,)}))
     answers: list[httpx.Response] = []
     asked = threading.Thread(target=lambda: answers.append(user.get("/")))
     asked.start()
     time.sleep(0.2)
-    envoy.apply(replace(split, canary=100, endpoints={**split.endpoints, "canary": (upstreams[2].port,)}))
+    envoy.apply(replace(split, canary=100, endpoints={**split.endpoints, "canary": (upstreams[2].place,)}))
     asked.join(5.0)
     assert [(answer.status_code, answer.text) for answer in answers] == [(200, str(upstreams[1].port))]
 

@@ -41,14 +41,14 @@ def counts(fleet: Fleet, pod_hash: str = "aaa111", min_ready_s: float = 0.0) -> 
     return replace(fleet.counts(fleet.clock.now_s(), min_ready_s)[pod_hash], pods=())
 
 
-def test_pods_become_ready_and_serve_on_ports_of_their_own(fleet: Make, program: Make) -> None:
+def test_pods_become_ready_and_serve_in_places_of_their_own(fleet: Make, program: Make) -> None:
     running: Fleet = fleet({"aaa111": program()})
     running.scale("aaa111", 2)
     assert (counts(running).created, running.serving("aaa111")) == (2, ())
     await_ready(running, "aaa111", 2, within_s=30)
-    ports = running.serving("aaa111")
-    assert len(set(ports)) == 2
-    pods = {httpx.get(f"http://127.0.0.1:{port}/", trust_env=False).headers["x-gamebird-pod"] for port in ports}
+    places = running.serving("aaa111")
+    assert len(set(places)) == 2
+    pods = {httpx.get(f"http://{place}/", trust_env=False).headers["x-gamebird-pod"] for place in places}
     assert pods == {"app-aaa111-0", "app-aaa111-1"}
 
 
@@ -146,8 +146,8 @@ def test_a_teams_own_program_is_told_its_port_and_who_it_is(fleet: Make) -> None
     running: Fleet = fleet({"aaa111": own})
     running.scale("aaa111", 1)
     await_ready(running, "aaa111", 1, within_s=30)
-    (port,) = running.serving("aaa111")
-    assert httpx.get(f"http://127.0.0.1:{port}/", trust_env=False).text == "app-aaa111-0 aaa111 stable"
+    (place,) = running.serving("aaa111")
+    assert httpx.get(f"http://{place}/", trust_env=False).text == "app-aaa111-0 aaa111 stable"
 
 
 def test_a_program_that_is_not_there_is_named(fleet: Make) -> None:

@@ -12,6 +12,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from experiments.testbeds.local.clock import PolicyClock, origin_now
+from experiments.testbeds.local.places import LOOPBACK, Place
 from experiments.testbeds.local.samples import Sample
 from experiments.testbeds.local.scraper import Scraper, Target, series_of
 
@@ -87,7 +88,7 @@ def kept() -> Kept:
 @pytest.fixture
 def targets(exporter: Exporter) -> list[Target]:
     """What is to be scraped now; a test may take the target away."""
-    return [Target(name="p1", port=exporter.server_address[1], labels=LABELS)]
+    return [Target(name="p1", place=Place(LOOPBACK, exporter.server_address[1]), labels=LABELS)]
 
 
 @pytest.fixture
