@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from controller.core.conditions import ConditionError, ResultKind, compile_condition
 from controller.manifests.documents import Document, FieldPath, ManifestError, Problem, nearest, read_documents, shown
@@ -26,7 +26,7 @@ from experiments.activity_checks import (
 )
 from experiments.field_problems import field_problems
 from experiments.method import ACTIONS, Action, AwaitVerdict, ChangeTraffic, DeployRelease
-from loadgen.traffic import Traffic
+from loadgen.traffic import Traffic, TrafficError, read_traffic
 from sim.releases import Release
 
 Verdict = Literal["promoted", "aborted", "paused", "degraded"]
@@ -63,11 +63,12 @@ class Setup(_Value):
     Attributes:
         policies: manifests by policy; paths count from the game day's folder.
         rollout: which Rollout, where the manifests hold several.
-        traffic: what users ask for, in policy time.
+        traffic: what users ask for, in policy time; or the name of a file that describes or recorded it.
         release: the release under test.
         stable: what it replaces; a good release unless it says otherwise.
         slow_after_s: an answer later than this is bad for a user, seconds of the wall; None: no answer is too slow.
         settle_s: how long traffic goes on after the verdict, policy seconds, so that the way back is seen.
+        scrape_s: how often Prometheus scrapes a pod, policy seconds.
         command: the user's own program instead of the demo service.
         expect: what should come out, for each of the policies.
     """
@@ -81,8 +82,19 @@ class Setup(_Value):
     stable: Release = Field(default_factory=Release)
     slow_after_s: _Limit | None = 1.0
     settle_s: Annotated[float, Field(strict=True, ge=0, le=86_400)] = 60.0
+    scrape_s: Annotated[float, Field(strict=True, ge=1, le=300)] = 15.0
     command: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
     expect: dict[PolicyName, Expectation]
+
+    @field_validator("traffic", mode="before")
+    @classmethod
+    def _from_its_file(cls, value: Any, info: ValidationInfo) -> Any:
+        if not isinstance(value, str):
+            return value
+        try:
+            return read_traffic(Path((info.context or {}).get("folder", "")) / value)
+        except TrafficError as error:
+            raise ValueError(f"traffic that can be read; {'; '.join(str(error).splitlines())}") from error
 
     @model_validator(mode="after")
     def _one_expectation_each(self) -> Setup:

@@ -20,6 +20,7 @@ from experiments.provenance import Provenance
 from experiments.story import DecisionLine, FaultLine, MeasurementLine, decision_lines, fault_lines, measurement_lines
 from experiments.users import UNDER_TEST, RevisionCount, RouteCount, is_bad, revision_counts, route_counts, settled
 from experiments.verdicts import Verdict, find_verdict
+from loadgen.openloop.figures import LAG_SHARE
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,6 +69,8 @@ class Scorecard:
         bad_until_verdict: those of `bad_by_release` that were sent before the release was promoted; all where it was
             not. What comes after a promotion lasts as long as somebody lets it, so nobody can predict its number.
         bad_share: bad requests over all requests since the deployment.
+        void_because: why nothing may be learnt from this rehearsal, whatever came out: its load was not what it was
+            meant to be. Empty: it is evidence.
         routes: what users saw of each route since the deployment; what the release failed most comes first.
     """
 
@@ -97,7 +100,13 @@ class Scorecard:
     faults: tuple[FaultLine, ...]
     notes: tuple[str, ...]
     load: LoadValidity
+    void_because: tuple[str, ...]
     provenance: Provenance = field(repr=False)
+
+    @property
+    def void(self) -> bool:
+        """Whether this rehearsal is no evidence, neither that something holds nor that it does not."""
+        return bool(self.void_because)
 
     @property
     def failed_route(self) -> RouteCount | None:
@@ -196,6 +205,7 @@ def score(evidence: Evidence) -> Scorecard:
         faults=faults,
         notes=evidence.notes + _notes(evidence, facts, faults),
         load=load,
+        void_because=_void_because(evidence),
         provenance=evidence.provenance,
     )
 
@@ -212,6 +222,27 @@ def load_validity(said: dict[str, Any]) -> LoadValidity:
         sent=int(said.get("sent", 0)),
         lag_p99_wall_s=said.get("lag_p99_s"),
     )
+
+
+def _void_because(evidence: Evidence) -> tuple[str, ...]:
+    """Return why the load makes a rehearsal worthless; nothing where it does not, or where none was meant to be.
+
+    Everything that a game day says rests on counts. Latencies decide only which answers are too slow, so they are held
+    against that limit, and not against the service's own p95 as figures of latency are.
+    """
+    if evidence.rps <= 0:
+        return ()
+    counts, latency = evidence.validity.get("counts") or {}, evidence.validity.get("latency") or {}
+    if counts.get("outcome") != "valid":
+        return tuple(counts.get("reasons") or ("the load generator left no verdict on its run",))
+    lag_s, limit_s = evidence.validity.get("lag_p99_s") or 0.0, evidence.slow_after_s
+    if latency.get("outcome") == "invalid" and limit_s is not None and lag_s > LAG_SHARE * limit_s:
+        return (
+            f"the generator was {lag_s * 1e3:.0f} ms late at p99, over {LAG_SHARE:.0%} of the {limit_s:g} s that make "
+            "an answer too slow",
+            *latency.get("reasons", ()),
+        )
+    return ()
 
 
 # ---- what the controller did

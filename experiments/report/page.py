@@ -40,4 +40,5 @@ def page(
         picture=Markup(picture[picture.index("<svg") :]),
         rows=words.comparison(cards),
         holds=all(card.holds for card in cards),
+        void=any(card.void for card in cards),
     )

@@ -52,7 +52,9 @@ def role(revision: RevisionCount) -> str:
 
 
 def headline(card: Scorecard) -> str:
-    """Return one sentence that says what became of the release."""
+    """Return one sentence that says what became of the release, or why nobody knows."""
+    if card.void:
+        return f"No evidence, because the load was not as planned: {card.void_because[0]}."
     bad = (
         f"{count(card.bad)} bad requests, {share(card.bad_share)} of all" if card.requests else "nobody asked anything"
     )
@@ -84,10 +86,16 @@ def comparison(cards: Sequence[Scorecard]) -> list[tuple[str, list[str]]]:
         ("share of all requests", [share(card.bad_share) for card in cards]),
         ("requests", [count(card.requests) for card in cards]),
         ("took", [seconds(card.ended_s) for card in cards]),
-        ("load", ["valid" if card.load.holds else f"{card.load.counts} counts" for card in cards]),
-        ("expectations", ["hold" if card.holds else "do not hold" for card in cards]),
+        ("load", [_load(card) for card in cards]),
+        ("expectations", ["void" if card.void else "hold" if card.holds else "do not hold" for card in cards]),
     ]
     return rows
+
+
+def _load(card: Scorecard) -> str:
+    if card.load.holds:
+        return "valid"
+    return f"{card.load.counts} counts, {card.load.latency} latencies"
 
 
 def _recovery(card: Scorecard) -> str:

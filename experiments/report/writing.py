@@ -101,6 +101,7 @@ def report_as_json(rehearsed: Sequence[Rehearsed]) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "holds": all(one.card.holds for one in rehearsed),
+        "void": any(one.card.void for one in rehearsed),
         "rehearsals": [
             {**card_as_json(one.card), "prediction": plain(one.prediction), "series": plain(one.series)}
             for one in rehearsed
@@ -111,7 +112,7 @@ def report_as_json(rehearsed: Sequence[Rehearsed]) -> dict[str, Any]:
 def card_as_json(card: Scorecard) -> dict[str, Any]:
     """Return a scorecard as plain values."""
     values: dict[str, Any] = plain(card)
-    return {**values, "holds": card.holds}
+    return {**values, "holds": card.holds, "void": card.void}
 
 
 def plain(value: Any) -> Any:

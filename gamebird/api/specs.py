@@ -121,16 +121,18 @@ def name_of(release: Release, stable: Release) -> str:
 
 
 def traffic_from(spec: str) -> Traffic:
-    """Return the traffic of a spec: a number of requests/s, `rps=50,shape.kind=…`, or a file.
+    """Return the traffic of a spec: a number of requests/s, `rps=50,shape.kind=…`, or a file (described or recorded).
 
     Raises:
         SpecError: a spec that cannot be read.
         TrafficError: a file that cannot be read.
     """
-    if spec.endswith(_FILE):
-        return read_traffic(Path(spec))
     if re.fullmatch(r"[0-9.]+", spec):
         spec = f"rps={spec}"
+    elif "=" not in spec or Path(spec).is_file():
+        if not Path(spec).is_file():
+            raise SpecError(f"--traffic is {spec!r}; it needs requests/s, rps=50,shape.kind=… or a file that is there")
+        return read_traffic(Path(spec))
     return _validated(Traffic, _fields(spec, "--traffic"), "--traffic")
 
 

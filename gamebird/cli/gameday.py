@@ -98,7 +98,8 @@ def run(
 ) -> None:
     """Rehearse a release under one or more policies, and write the reports.
 
-    Exit codes: 0 all expectations hold, 1 they do not, 2 the file is wrong, 3 the world failed.
+    Exit codes: 0 all expectations hold, 1 they do not, 2 the file is wrong, 3 the world failed, or the load was not as
+    planned: then nothing was learnt, and the report is no evidence.
     """
     from controller.manifests.problems import ManifestError
     from experiments.gameday_files import load_game_day
@@ -276,10 +277,15 @@ def _exit_code(rehearsed: list[Rehearsed], *, demo: bool) -> int:
     from experiments.verdicts import Verdict
 
     for one in rehearsed:
-        if not one.card.load.holds:
+        if one.card.void:
+            why = "; ".join(one.card.void_because)
+            print(f"policy {one.card.policy}: no evidence, because the load was not as planned: {why}", file=sys.stderr)
+        elif not one.card.load.holds:
             load = one.card.load
             said = f"{load.counts} counts, {load.latency} latencies: {'; '.join(load.reasons)}"
             print(f"policy {one.card.policy}: the load generator says of its own run: {said}", file=sys.stderr)
+    if any(one.card.void for one in rehearsed):
+        return Exit.WORLD
     if demo:
         measured = all(
             one.card.verdict is not Verdict.UNFINISHED and one.card.measurements and one.card.requests

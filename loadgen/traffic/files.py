@@ -6,7 +6,8 @@
       - {path: /orders, weight: 3}
       - {method: POST, path: /orders, body: "{}"}
 
-Every problem is told at once, each with its line and field. Files are small and hold no tags and no aliases.
+A recording in place of such a file is traffic too: its own rate over time and its own mix of routes. Every problem is
+told at once, each with its line and field. Files are small and hold no tags and no aliases.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEv
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from loadgen.traffic.rates import TrafficError
+from loadgen.traffic.recorded import read_recording
 from loadgen.traffic.shapes import Traffic
 
 FILE_MAX_BYTES = 200_000
@@ -31,8 +33,23 @@ DEPTH_MAX = 20
 Path_ = tuple[str | int, ...]
 
 
+DESCRIPTIONS = (".yaml", ".yml", ".json")
+"""What a description's name ends with; every other file is a recording (`loadgen.traces`)."""
+
+
 def read_traffic(file: Path) -> Traffic:
-    """Return the traffic that a file describes; raise TrafficError with every problem, one a line."""
+    """Return the traffic that a file describes, or that it recorded.
+
+    Raises:
+        TrafficError: every problem, one a line.
+    """
+    if file.suffix.lower() in DESCRIPTIONS:
+        return _described(file)
+    read_recording(file)  # says what is wrong with the file and not with a field
+    return Traffic.model_validate({"shape": {"kind": "trace", "file": file.name}}, context={"folder": file.parent})
+
+
+def _described(file: Path) -> Traffic:
     try:
         data = file.read_bytes()
     except OSError as error:

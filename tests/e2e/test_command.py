@@ -96,6 +96,25 @@ def test_ctrl_c_ends_everything_within_seconds_and_leaves_nothing(
     assert not (tmp_path / "out").exists()
 
 
+def test_a_generator_that_froze_for_a_while_voids_the_game_day(
+    running: tuple[subprocess.Popen[str], list[int]], tmp_path: Path
+) -> None:
+    process, children = running
+    [generator] = [pid for pid in children if "loadgen.openloop" in _words(pid)]
+    os.kill(generator, signal.SIGSTOP)
+    # At speed 30 three seconds are 90 of the some 1,000 s that a rehearsal takes: far more than 1 % of the requests
+    # are then sent later than a second of policy time.
+    time.sleep(3)
+    os.kill(generator, signal.SIGCONT)
+    said, _ = process.communicate(timeout=200)
+    assert process.returncode == 3
+    assert "no evidence, because the load was not as planned: " in said
+    assert "of policy time late" in said
+    report = json.loads((tmp_path / "out" / "report.json").read_text("utf-8"))
+    assert (report["void"], report["holds"]) == (True, False)
+    assert report["rehearsals"][0]["void_because"]
+
+
 def test_a_command_that_is_killed_outright_leaves_no_process_and_no_file(
     running: tuple[subprocess.Popen[str], list[int]], tmp_path: Path, scratch: Path
 ) -> None:

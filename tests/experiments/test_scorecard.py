@@ -121,7 +121,31 @@ def test_expectations_do_not_hold_on_a_load_whose_counts_may_not_be_believed(evi
     said = {"counts": {"outcome": "invalid", "reasons": ["it was late"]}, "latency": {"outcome": "valid"}}
     card = score(evidence_of(validity=said))
     assert not card.holds
-    assert card.load.reasons == ("it was late",)
+    assert card.void
+    assert card.void_because == card.load.reasons == ("it was late",)
+    assert headline(card) == "No evidence, because the load was not as planned: it was late."
+
+
+@pytest.mark.parametrize(
+    ("lag_ms", "slow_after_s", "void"),
+    [
+        (49, 1.0, False),  # 5 % of the second after which an answer is too slow are 50 ms
+        (51, 1.0, True),
+        (51, 2.0, False),
+        (51, None, False),  # no answer is too slow, so nothing rests on latencies
+    ],
+)
+def test_latencies_void_a_rehearsal_only_where_they_decide_which_answers_are_too_slow(
+    evidence_of: Make, lag_ms: int, slow_after_s: float | None, void: bool
+) -> None:
+    said = {"counts": {"outcome": "valid"}, "latency": {"outcome": "invalid"}, "lag_p99_s": lag_ms / 1e3}
+    card = score(evidence_of(validity=said, slow_after_s=slow_after_s))
+    assert card.void is void
+
+
+def test_a_rehearsal_without_a_verdict_on_its_load_is_void_unless_it_was_to_have_none(evidence_of: Make) -> None:
+    assert score(evidence_of(validity={})).void_because == ("the load generator left no verdict on its run",)
+    assert not score(evidence_of(validity={}, rps=0.0)).void
 
 
 def test_a_fault_that_was_never_seen_to_end_breaks_the_expectations(

@@ -82,3 +82,15 @@ def test_what_is_no_description_of_traffic_is_refused(tmp_path: Path, text: str 
 def test_a_file_that_is_not_there_is_refused_by_its_name(tmp_path: Path) -> None:
     with pytest.raises(TrafficError, match=r"nowhere\.yaml: cannot be read: No such file"):
         read_traffic(tmp_path / "nowhere.yaml")
+
+
+def test_a_recording_is_traffic_without_a_description(tmp_path: Path) -> None:
+    file = tmp_path / "log.csv"
+    # 11 requests in the 11 seconds from 0 to the end of that of the last
+    file.write_text("time,path\n" + "".join(f"{1_795_478_400 + k},/orders\n" for k in range(11)), encoding="utf-8")
+    traffic = read_traffic(file)
+    assert traffic.rps == 1
+    assert [route.name for route in traffic.routes] == ["GET /orders"]
+    (tmp_path / "notes.txt").write_text("nothing of the kind\n", encoding="utf-8")
+    with pytest.raises(TrafficError, match=r"notes\.txt:1: no format reads 'nothing of the kind'"):
+        read_traffic(tmp_path / "notes.txt")
