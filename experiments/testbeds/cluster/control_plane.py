@@ -153,6 +153,10 @@ class ControlPlane:
                 "--secure-port=0",
                 "--use-service-account-credentials=false",
                 "--horizontal-pod-autoscaler-sync-period=2s",
+                # By default 20 requests a second and no more, pods and their events included: six canaries that start
+                # together would wait seconds for their pods to be made.
+                "--kube-api-qps=500",
+                "--kube-api-burst=1000",
             ],
         )
 
