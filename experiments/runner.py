@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from controller.manifests.problems import ManifestError, Problem
 from experiments.chaos import stage
@@ -23,6 +23,9 @@ from experiments.report.series import series_of
 from experiments.report.writing import Rehearsed
 from experiments.scorecard import Evidence, Scorecard, score
 from experiments.scratch import scratch_folder
+
+if TYPE_CHECKING:
+    from experiments.testbeds.cluster.world import Venue
 
 REAL_RPS_MAX = 1000.0
 
@@ -36,16 +39,20 @@ class Options:
         seed: chance, everywhere: arrivals, errors, latencies.
         prometheus: a Prometheus binary to use instead of the embedded query server.
         keep: the folder of each rehearsal (logs, records) is kept, and moves into the report's.
+        venue: the cluster to play it on, at speed 1; None: on this machine alone.
     """
 
     speed: float = 20.0
     seed: int = 1
     prometheus: Path | None = None
     keep: bool = False
+    venue: Venue | None = None
 
     def __post_init__(self) -> None:
         if not 0 < self.speed <= 1000:
             raise ValueError(f"the speed is {self.speed:g}; it needs a number above 0, 1000 at most")
+        if self.venue is not None and self.speed != 1:
+            raise ValueError(f"the speed is {self.speed:g}; a cluster lives in the wall's time, so it needs 1")
 
 
 class SpeedError(ValueError):
@@ -116,14 +123,16 @@ def check_releases(game_day: GameDay) -> None:
 
 
 def make_rehearsal(game_day: GameDay, policy: str, options: Options, folder: Path) -> Rehearsal:
-    """Return a rehearsal in the local world; nothing is started yet."""
+    """Return a rehearsal in the world that the options name; nothing is started yet."""
     return Rehearsal(
         game_day=game_day,
         policy=policy,
         speed=options.speed,
         seed=options.seed,
         directory=folder,
-        world=_local_world(game_day, policy, options, folder),
+        world=_cluster_world(game_day, policy, options.venue)
+        if options.venue is not None
+        else _local_world(game_day, policy, options, folder),
     )
 
 
@@ -138,12 +147,31 @@ def _local_world(game_day: GameDay, policy: str, options: Options, folder: Path)
         speed=options.speed,
         seed=options.seed,
         folder=folder,
-        routes=tuple((route.method, route.path.partition("?")[0]) for route in setup.traffic.routes),
+        routes=_routes(game_day),
+        scrape_s=setup.scrape_s,
         command=setup.command,
         prometheus=options.prometheus,
         # A fault behind a flag shows once the flag is on, so it is, until the method turns it off.
         flags={flag: True} if flag else {},
     )
+
+
+def _cluster_world(game_day: GameDay, policy: str, venue: Venue) -> World:
+    from experiments.testbeds.cluster.world import ClusterWorld
+
+    setup = game_day.setup
+    return ClusterWorld(
+        venue,
+        policy=game_day.policies[policy],
+        files=tuple(game_day.path.parent / file for file in setup.policies[policy]),
+        stable=setup.stable,
+        routes=_routes(game_day),
+        scrape_s=setup.scrape_s,
+    )
+
+
+def _routes(game_day: GameDay) -> tuple[tuple[str, str], ...]:
+    return tuple((route.method, route.path.partition("?")[0]) for route in game_day.setup.traffic.routes)
 
 
 def score_rehearsal(rehearsal: Rehearsal) -> Scorecard:

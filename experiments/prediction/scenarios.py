@@ -38,7 +38,6 @@ from sim.scenarios import (
     Trigger,
 )
 
-SCRAPE_S = 15.0
 # What the local world takes on the wall, measured as docs/truth.md says; policy time runs `speed` times faster.
 POD_START_WALL_S = 0.45
 ROUTER_WALL_S = 0.005
@@ -70,7 +69,7 @@ def scenario_of(game_day: GameDay, *, speed: float) -> Scenario:
         ),
         pods=PodStarts(start_s=POD_START_WALL_S * speed, sigma=0.2, drain_s=0.0),
         router=Router(delay_s=ROUTER_WALL_S * speed),
-        scrapes=Scrapes(interval_s=SCRAPE_S, jitter_s=min(SCRAPE_JITTER_WALL_S * speed, SCRAPE_S / 4)),
+        scrapes=Scrapes(interval_s=setup.scrape_s, jitter_s=min(SCRAPE_JITTER_WALL_S * speed, setup.scrape_s / 4)),
         prometheus=Prometheus(outages=tuple(Outage(**_window(f)) for f in faults if isinstance(f, PrometheusGone))),
         controller=ControllerModel(delay_s=CONTROLLER_WALL_S * speed),
         kill_switch=_kill_switch(faults),

@@ -1,4 +1,4 @@
-"""A real Prometheus 3 as a process of the world: it takes what the scraper writes and answers what is asked."""
+"""A real Prometheus 3 as a process: it takes what is written to it, or scrapes by itself, and answers what is asked."""
 
 from __future__ import annotations
 
@@ -11,13 +11,18 @@ import httpx
 from experiments.testbeds.local.children import Child, WorldError, free_port, start_child, tail_of
 
 STARTS_WITHIN_S = 20.0
+# Policy time starts a day back and samples of several series arrive out of step by a little.
+_WRITTEN_TO = "storage:\n  tsdb:\n    out_of_order_time_window: 10m\n"
 
 
 class PrometheusServer:
-    """A running Prometheus with the remote-write receiver on, no scrape jobs, and its data in a folder of its own."""
+    """A running Prometheus with the remote-write receiver on and its data in a folder of its own."""
 
-    def __init__(self, binary: Path, folder: Path) -> None:
+    def __init__(self, binary: Path, folder: Path, *, config: str = _WRITTEN_TO) -> None:
         """Start it on a free loopback port and wait until it is ready.
+
+        Args:
+            config: the text of its configuration file; no scrape jobs unless it says so.
 
         Raises:
             WorldError: it is not there, is older than version 3, or does not start; with the last lines of its log.
@@ -25,11 +30,10 @@ class PrometheusServer:
         self._version = prometheus_version(binary)
         self._folder = folder
         self.port = free_port()
-        config = folder / "prometheus.yml"
-        # Policy time starts a day back and samples of several series arrive out of step by a little.
-        config.write_text("storage:\n  tsdb:\n    out_of_order_time_window: 10m\n", encoding="utf-8")
+        file = folder / "prometheus.yml"
+        file.write_text(config, encoding="utf-8")
         self._command = [
-            *(str(binary), f"--config.file={config}", f"--storage.tsdb.path={folder / 'data'}"),
+            *(str(binary), f"--config.file={file}", f"--storage.tsdb.path={folder / 'data'}"),
             *("--storage.tsdb.retention.time=7d", f"--web.listen-address=127.0.0.1:{self.port}"),
             *("--web.enable-remote-write-receiver", "--log.level=warn"),
         ]

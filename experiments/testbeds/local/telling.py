@@ -65,6 +65,22 @@ class Teller:
 
     def status_changed(self, t_s: float, before: RolloutStatus, after: RolloutStatus, decision: Decision) -> None:
         """Tell the new status, and each transition's record."""
+        self.status_seen(t_s, before, after)
+        for record in decision.records:
+            if isinstance(record, TransitionRecord):
+                self.bulletin.tell(
+                    DecisionTaken(
+                        t_s=record.t_s,
+                        rule=record.rule,
+                        before=record.before,
+                        after=record.after,
+                        numbers=record.numbers,
+                        flip=record.flip,
+                    )
+                )
+
+    def status_seen(self, t_s: float, before: RolloutStatus, after: RolloutStatus) -> None:
+        """Tell a status alone: all that is seen of a controller elsewhere."""
         index = after.step_index
         step = describe(self.steps[index]) if index is not None and index < len(self.steps) else ""
         if before != after:
@@ -83,18 +99,6 @@ class Teller:
                     pauses=tuple(pause.reason.value for pause in after.pauses),
                 )
             )
-        for record in decision.records:
-            if isinstance(record, TransitionRecord):
-                self.bulletin.tell(
-                    DecisionTaken(
-                        t_s=record.t_s,
-                        rule=record.rule,
-                        before=record.before,
-                        after=record.after,
-                        numbers=record.numbers,
-                        flip=record.flip,
-                    )
-                )
 
     def acted(self, asked_s: float, t_s: float, action: Action) -> None:
         """Tell the actions that people watch: a weight that now holds, and what the controller announced."""

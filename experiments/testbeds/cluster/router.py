@@ -1,0 +1,219 @@
+"""The test cluster's router: one Envoy for each namespace with a route, fed from the API by watching.
+
+Ingress or HTTPRoute, Services and EndpointSlices make a split; Envoy takes it, and only when Envoy has acknowledged it
+does the namespace's ConfigMap say so. Faults of the proxy come the same way and end at their instant by themselves.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from controller.kubernetes.api import ApiError, Connection, Resource
+from controller.kubernetes.api.resources import HTTP_ROUTES, INGRESSES, SERVICES
+from controller.kubernetes.api.watching import Key, Reflector
+from controller.kubernetes.work_queue import WorkQueue
+from experiments.testbeds.cluster.notes import (
+    CONFIG_MAPS,
+    FAULTS,
+    LABEL,
+    METRICS,
+    ROUTER,
+    FaultWish,
+    RouterState,
+    Share,
+    wishes_of,
+    write_state,
+)
+from experiments.testbeds.cluster.routes import Route, RouteError, endpoints_of, find_route, selected_hash
+from experiments.testbeds.local.envoy import SIDES, Envoy, ProxyFault, Split
+
+Json = dict[str, Any]
+
+ENDPOINT_SLICES = Resource(group="discovery.k8s.io", version="v1", plural="endpointslices", kind="EndpointSlice")
+RETRY_S = 0.2
+
+
+@dataclass(slots=True, kw_only=True)
+class _Home:
+    """One namespace's Envoy and what was said of it last."""
+
+    envoy: Envoy
+    said: RouterState
+
+
+class ClusterRouter:
+    """Routes the traffic of a whole cluster. Made, started and stopped by one owner.
+
+    Args:
+        folder: an existing folder for Envoys' files.
+        about: what every state says beside the split: the metrics server. Its target is each namespace's own.
+        cut_metrics: told whether a game day wants nobody to answer at Prometheus; blocks until it holds.
+    """
+
+    def __init__(
+        self, connection: Connection, folder: Path, *, about: RouterState, cut_metrics: Callable[[bool], None]
+    ) -> None:
+        self._connection, self._folder, self._about, self._cut = connection, folder, about, cut_metrics
+        self._queue: WorkQueue[str] = WorkQueue()
+        self._copies = {
+            resource.kind: Reflector(
+                connection, resource, changed=self._changed, selector=LABEL if resource is CONFIG_MAPS else ""
+            )
+            for resource in (INGRESSES, HTTP_ROUTES, SERVICES, ENDPOINT_SLICES, CONFIG_MAPS)
+        }
+        self._homes: dict[str, _Home] = {}
+        self._noticed: dict[str, float] = {}  # since when a namespace waits for its turn, unix seconds
+        self._cut_by: set[str] = set()
+        self._lock = threading.Lock()
+        self._thread = threading.Thread(target=self._work, name="router", daemon=True)
+        self._failure: BaseException | None = None
+
+    def start(self) -> None:
+        """Begin to route."""
+        for copy in self._copies.values():
+            copy.start()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End every Envoy."""
+        self._queue.close()
+        for copy in self._copies.values():
+            copy.stop()
+        if self._thread.is_alive():
+            self._thread.join()
+        for home in self._homes.values():
+            home.envoy.stop()
+
+    @property
+    def failure(self) -> BaseException | None:
+        """What ended one of its threads; None while all is well."""
+        return self._failure or next((copy.failure for copy in self._copies.values() if copy.failure), None)
+
+    # ---- what wakes it
+
+    def _changed(self, before: Json | None, after: Json | None) -> None:
+        item = after or before
+        if item is not None and item["metadata"]["name"] != ROUTER:
+            namespace = item["metadata"].get("namespace", "")
+            with self._lock:
+                self._noticed.setdefault(namespace, time.time())
+            self._queue.add(namespace)
+
+    def _work(self) -> None:
+        try:
+            while (namespace := self._queue.take()) is not None:
+                with self._lock:
+                    asked_s = self._noticed.pop(namespace, time.time())
+                try:
+                    self._route(namespace, asked_s)
+                except ApiError:
+                    self._queue.add(namespace, after_s=RETRY_S)
+                finally:
+                    self._queue.done(namespace)
+        except BaseException as error:
+            self._failure = error
+
+    # ---- one namespace's turn
+
+    def _route(self, namespace: str, asked_s: float) -> None:
+        try:
+            route = find_route(self._of(INGRESSES, namespace), self._of(HTTP_ROUTES, namespace))
+            problem = ""
+        except RouteError as error:
+            route, problem = None, str(error)
+        home = self._homes.get(namespace)
+        if home is None:
+            if route is None and not problem:
+                return
+            home = self._homes[namespace] = self._open(namespace)
+        wishes = self._wishes(namespace)
+        self._heed_metrics(namespace, wishes)
+        if route is not None:
+            home.envoy.apply(self._split(namespace, route, wishes))
+        state = replace_state(
+            home.said,
+            problem=problem,
+            shares=() if route is None else self._shares(namespace, route),
+            faults={name: wish.model_dump_json() for name, wish in wishes.items()},
+        )
+        if state != home.said:
+            if state.shares != home.said.shares:
+                state = replace_state(state, asked_s=asked_s, acknowledged_s=time.time())
+            write_state(self._connection, namespace, state)
+            home.said = state
+
+    def _open(self, namespace: str) -> _Home:
+        folder = self._folder / namespace
+        folder.mkdir()
+        envoy = Envoy(folder)
+        return _Home(envoy=envoy, said=replace_state(self._about, target=envoy.address))
+
+    def _wishes(self, namespace: str) -> dict[str, FaultWish]:
+        """Return the faults that are to be in force now, and come back when the next one ends."""
+        now_s = time.time()
+        wishes = wishes_of(self._copies[CONFIG_MAPS.kind].get(Key(namespace, FAULTS)))
+        found = {name: wish for name, wish in wishes.items() if wish.until_s > now_s}
+        if found:
+            self._queue.add(namespace, after_s=min(wish.until_s for wish in found.values()) - now_s)
+        return found
+
+    def _heed_metrics(self, namespace: str, wishes: dict[str, FaultWish]) -> None:
+        before = bool(self._cut_by)
+        wanted = any(wish.service == METRICS for wish in wishes.values())
+        self._cut_by = self._cut_by | {namespace} if wanted else self._cut_by - {namespace}
+        if bool(self._cut_by) != before:
+            self._cut(bool(self._cut_by))
+
+    def _split(self, namespace: str, route: Route, wishes: dict[str, FaultWish]) -> Split:
+        sides = dict(zip(SIDES, route.backends, strict=False))
+        services = {side: self._service(namespace, backend.service) for side, backend in sides.items()}
+        slices = self._of(ENDPOINT_SLICES, namespace)
+        return Split(
+            canary=sides["canary"].weight if "canary" in sides else 0,
+            total=route.total or 100,
+            endpoints={
+                side: endpoints_of(backend, services[side] or {"spec": {}}, slices) for side, backend in sides.items()
+            },
+            revisions={side: selected_hash(services[side]) for side in sides},
+            faults=tuple(
+                fault
+                for name, wish in sorted(wishes.items())
+                for fault in _proxy_faults(wish, {side: backend.service for side, backend in sides.items()})
+            ),
+        )
+
+    def _shares(self, namespace: str, route: Route) -> tuple[Share, ...]:
+        return tuple(
+            Share(
+                service=backend.service,
+                weight=backend.weight,
+                pod_hash=selected_hash(self._service(namespace, backend.service)),
+            )
+            for backend in route.backends
+        )
+
+    def _service(self, namespace: str, name: str) -> Json | None:
+        return self._copies[SERVICES.kind].get(Key(namespace, name))
+
+    def _of(self, resource: Resource, namespace: str) -> list[Json]:
+        items = self._copies[resource.kind].all()
+        return [item for item in items if item["metadata"].get("namespace") == namespace]
+
+
+def replace_state(state: RouterState, **changes: Any) -> RouterState:
+    """Return the state with some fields changed."""
+    return state.model_copy(update=changes)
+
+
+def _proxy_faults(wish: FaultWish, services: dict[str, str]) -> list[ProxyFault]:
+    """Return what Envoy is to do for a wish, by the sides on which its Service stands now."""
+    if wish.service == METRICS:
+        return []
+    sides = ["all"] if not wish.service else [side for side, service in services.items() if service == wish.service]
+    fault = ProxyFault(side="all", percent=100 * wish.share, status=wish.status, delay_s=wish.delay_s)
+    return [replace(fault, side=side) for side in sides]
