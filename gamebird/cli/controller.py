@@ -18,6 +18,7 @@ from gamebird.cli.exits import Exit, exits
 if TYPE_CHECKING:
     from controller.kubernetes.analyses import Ask
     from controller.kubernetes.running import Controller
+    from controller.metrics.addresses import AddressMap
 
 LEASE_NAME = "gamebird-controller"
 HEALTH_LOOK_S = 1.0
@@ -67,6 +68,9 @@ def run(
     workers: Annotated[int, typer.Option(min=1, max=64, help="Rollouts, and runs, looked at at once.")] = 4,
     listen: Annotated[str, typer.Option(help="HOST:PORT of /metrics, /healthz and /readyz.")] = "127.0.0.1:8090",
     prometheus: Annotated[str, typer.Option(help="Where metrics that name no address are asked.")] = "",
+    address: Annotated[
+        list[str] | None, typer.Option(help="NAMED=REAL, each HOST:PORT: ask REAL where a metric names NAMED.")
+    ] = None,
     leader_elect: Annotated[
         bool, typer.Option("--leader-elect", help="Let one of several controllers lead, by a Lease.")
     ] = False,
@@ -85,6 +89,7 @@ def run(
 
     with exits(wrong_input=(UsageError,), world_failed=(ApiError, OSError)):
         host, port = _address(listen)
+        addresses = _addresses(address or [])
         _log_as_json(log_level)
         teller = Teller()
         connection, home = connect(kubeconfig=kubeconfig, context=context, counter=teller)
@@ -93,7 +98,7 @@ def run(
             identity = f"{socket.gethostname()}-{os.getpid()}"
             lease = Lease(connection, namespace or home, LEASE_NAME, identity)
         settings = Settings(namespace=namespace or None, instance_id=instance_id, workers=workers)
-        controller = Controller(connection, settings, ask=_asker(prometheus), lease=lease, teller=teller)
+        controller = Controller(connection, settings, ask=_asker(prometheus, addresses), lease=lease, teller=teller)
         raise SystemExit(_run(controller, host, port))
 
 
@@ -106,6 +111,18 @@ def _address(listen: str) -> tuple[str, int]:
     if not host or not port.isdecimal() or int(port) > 65535:
         raise UsageError(f"--listen {listen}: it needs HOST:PORT, as 127.0.0.1:8090")
     return host, int(port)
+
+
+def _addresses(pairs: list[str]) -> AddressMap:
+    from controller.metrics.addresses import AddressMap
+
+    places = {}
+    for pair in pairs:
+        named, _, real = pair.partition("=")
+        if not named or not real or "/" in pair:
+            raise UsageError(f"--address {pair}: it needs NAMED=REAL, as prometheus.monitoring:9090=127.0.0.1:9090")
+        places[named] = real
+    return AddressMap(places=places)
 
 
 def _log_as_json(level: str) -> None:
@@ -122,7 +139,7 @@ def _log_as_json(level: str) -> None:
     logging.getLogger("httpx").setLevel(logging.WARNING)  # a line for each question says nothing new, and URLs
 
 
-def _asker(prometheus: str) -> Ask:
+def _asker(prometheus: str, addresses: AddressMap) -> Ask:
     import time
     from dataclasses import replace
 
@@ -130,7 +147,7 @@ def _asker(prometheus: str) -> Ask:
     from controller.metrics.asking import ask_metric
     from controller.metrics.prometheus import PrometheusClient
 
-    client = PrometheusClient()
+    client = PrometheusClient(addresses=addresses)
 
     def ask(metric: Any, secrets: Any) -> Any:
         provider = metric.provider
