@@ -33,11 +33,13 @@ class Share(_Note):
     Attributes:
         weight: parts of the sum of all weights.
         pod_hash: the revision that the Service selects.
+        pods: how many of its pods the router knows.
     """
 
     service: str
     weight: int
     pod_hash: str
+    pods: int = 0
 
 
 class RouterState(_Note):

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from controller.kubernetes.api import ApiError, Connection, NotFoundError
+from controller.kubernetes.api import AlreadyExistsError, ApiError, ConflictError, Connection, NotFoundError, Resource
 from controller.kubernetes.api.resources import PODS
 from controller.kubernetes.api.watching import Key, Reflector, key_of
 from controller.kubernetes.wire.stamps import stamp
@@ -28,6 +28,8 @@ Json = dict[str, Any]
 
 LOOK_S = 0.1
 RETRY_S = 0.5
+NODE = "this-machine"
+NODES = Resource(group="", version="v1", plural="nodes", kind="Node", namespaced=False)
 
 
 class ProcessKubelet:
@@ -50,12 +52,19 @@ class ProcessKubelet:
             look_s=LOOK_S,
         )
         self._addresses: dict[Key, str] = {}
+        self._ending: dict[Key, float] = {}  # when each pod that goes is told to end, on the monotonic clock
         self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._work, name="kubelet", daemon=True)
         self._failure: BaseException | None = None
 
     def start(self) -> None:
-        """Begin to look after pods."""
+        """Begin to look after pods, as a node of the cluster: EndpointSlices leave out pods that no node has.
+
+        Raises:
+            ApiError: the node cannot be made known.
+        """
+        with contextlib.suppress(AlreadyExistsError):
+            self._connection.create(NODES, None, {"apiVersion": "v1", "kind": "Node", "metadata": {"name": NODE}})
         self._fleet.start()
         self._pods.start()
         self._thread.start()
@@ -80,17 +89,12 @@ class ProcessKubelet:
         if item is None:
             return
         key = key_of(item)
-        if after is not None:
-            self._queue.add(key)
-        elif wait_s := grace_s(item):
-            threading.Timer(wait_s, self._end, [key]).start()
-        else:
-            self._end(key)
-
-    def _end(self, key: Key) -> None:
-        self._fleet.evict(_name(key))
-        with self._lock:
-            self._addresses.pop(key, None)
+        self._queue.add(key)
+        if after is None:
+            self._fleet.evict(_name(key))
+            with self._lock:
+                self._addresses.pop(key, None)
+                self._ending.pop(key, None)
 
     def _crashed(self, crash: Crash) -> None:
         self._look_at_all()
@@ -120,8 +124,10 @@ class ProcessKubelet:
         if item is None:
             return
         if "deletionTimestamp" in item["metadata"]:
-            with contextlib.suppress(NotFoundError):
-                self._connection.delete(PODS, key.namespace, key.name, body={"gracePeriodSeconds": 0})
+            self._see_off(key, item)
+            return
+        if not item["spec"].get("nodeName"):
+            self._bind(key)  # the change of the pod brings the next turn
             return
         with self._lock:
             address = self._addresses.get(key)
@@ -134,6 +140,26 @@ class ProcessKubelet:
         pod = next((pod for pod in self._fleet.members() if pod.name == _name(key)), None)
         if pod is not None:
             self._store(item, _running(item, pod, address))
+
+    def _bind(self, key: Key) -> None:
+        target = {"apiVersion": "v1", "kind": "Node", "name": NODE}
+        body = {"apiVersion": "v1", "kind": "Binding", "metadata": {"name": key.name}, "target": target}
+        with contextlib.suppress(NotFoundError, ConflictError):  # gone, or bound by somebody else
+            self._connection.call("POST", PODS.path(key.namespace, key.name, "binding"), body=body, resource=PODS)
+
+    def _see_off(self, key: Key, item: Json) -> None:
+        """Let a deleted pod go: its preStop sleep, then the signal, and the object when the process has ended.
+
+        Meanwhile its endpoint is no longer ready, so the router has time to look elsewhere.
+        """
+        ends_s = self._ending.setdefault(key, time.monotonic() + grace_s(item))
+        if time.monotonic() >= ends_s:
+            self._fleet.evict(_name(key))
+            if self._fleet.has_ended(_name(key)):
+                with contextlib.suppress(NotFoundError):
+                    self._connection.delete(PODS, key.namespace, key.name, body={"gracePeriodSeconds": 0})
+                return
+        self._queue.add(key, after_s=LOOK_S)
 
     def _begin(self, key: Key, item: Json) -> str:
         """Start a pod's process and return the address that it has for the API."""

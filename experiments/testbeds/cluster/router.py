@@ -133,12 +133,15 @@ class ClusterRouter:
             home = self._homes[namespace] = self._open(namespace)
         wishes = self._wishes(namespace)
         self._heed_metrics(namespace, wishes)
+        shares: tuple[Share, ...] = ()
         if route is not None:
-            home.envoy.apply(self._split(namespace, route, wishes))
+            split = self._split(namespace, route, wishes)
+            home.envoy.apply(split)
+            shares = _shares(route, split)
         state = replace_state(
             home.said,
             problem=problem,
-            shares=() if route is None else self._shares(namespace, route),
+            shares=shares,
             faults={name: wish.model_dump_json() for name, wish in wishes.items()},
         )
         if state != home.said:
@@ -187,16 +190,6 @@ class ClusterRouter:
             ),
         )
 
-    def _shares(self, namespace: str, route: Route) -> tuple[Share, ...]:
-        return tuple(
-            Share(
-                service=backend.service,
-                weight=backend.weight,
-                pod_hash=selected_hash(self._service(namespace, backend.service)),
-            )
-            for backend in route.backends
-        )
-
     def _service(self, namespace: str, name: str) -> Json | None:
         return self._copies[SERVICES.kind].get(Key(namespace, name))
 
@@ -208,6 +201,19 @@ class ClusterRouter:
 def replace_state(state: RouterState, **changes: Any) -> RouterState:
     """Return the state with some fields changed."""
     return state.model_copy(update=changes)
+
+
+def _shares(route: Route, split: Split) -> tuple[Share, ...]:
+    """Return what Envoy has acknowledged, by Service."""
+    return tuple(
+        Share(
+            service=backend.service,
+            weight=backend.weight,
+            pod_hash=split.revisions[side],
+            pods=len(split.endpoints[side]),
+        )
+        for side, backend in zip(SIDES, route.backends, strict=False)
+    )
 
 
 def _proxy_faults(wish: FaultWish, services: dict[str, str]) -> list[ProxyFault]:

@@ -345,7 +345,7 @@ class ClusterWorld:
         state = self._state
         if state is not None and state.problem:
             raise WorldError(f"the router of this cluster cannot route: {state.problem}")
-        return state is not None and bool(state.shares)
+        return state is not None and any(share.weight and share.pods for share in state.shares)
 
     def _no_target(self) -> str:
         return (

@@ -200,6 +200,12 @@ class Fleet:
                 if pod.child is not None:
                     pod.child.signal(signal.SIGTERM)
 
+    def has_ended(self, name: str) -> bool:
+        """Whether nothing runs of a pod that was evicted any more."""
+        with self._lock:
+            leaving = any(pod.name == name and self._still_drains(pod) for pod in self._leaving)
+            return not leaving and all(pod.name != name for pod in self._pods)
+
     def restart(self, name: str) -> None:
         """Let a pod go as in a scale-down, and start another one in its place; a pod that is gone is no mistake."""
         with self._lock:
