@@ -29,6 +29,15 @@ class FaultError(RuntimeError):
     """A fault that could not be put in force or, worse, not be ended."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effect:
+    """What a fault does: how it is put in force, how it ends (safe to repeat), and what it is in words."""
+
+    start: Callable[[], None]
+    end: Callable[[], None]
+    detail: str
+
+
 @dataclass(slots=True)
 class _Held:
     name: str

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from experiments.events import (
     Deployed,
@@ -22,11 +22,12 @@ from experiments.events import (
     WeightSet,
 )
 from experiments.gameday_files import GameDay, Setup
-from experiments.leases import Leases
+from experiments.leases import Effect, FaultError, Leases
 from experiments.method import (
     AwaitVerdict,
     ChangeTraffic,
     DeployRelease,
+    Fault,
     PrometheusGone,
     ProxyDelay,
     ProxyErrors,
@@ -44,8 +45,6 @@ if TYPE_CHECKING:
 _LOOK_S = 0.1  # how often a wait looks whether the world still stands, seconds of the wall
 _START_SPARE_S = 120.0  # policy seconds of traffic beyond what the method can take
 WITHIN_S = 7200.0
-
-Injection = PrometheusGone | ProxyErrors | ProxyDelay | ChangeTraffic | SetFlag
 
 
 class RehearsalError(RuntimeError):
@@ -87,6 +86,13 @@ class World(Protocol):
     def set_proxy_fault(self, side: str, fault: Mapping[str, Any] | None) -> None: ...
     def set_flag(self, flag: str, *, on: bool | None) -> None: ...
     def stop(self) -> None: ...
+
+
+@runtime_checkable
+class Breakable(Protocol):
+    """A world in which the machinery itself can be harmed, and not only the way to it."""
+
+    def effect_of(self, fault: Fault) -> Effect: ...
 
 
 @dataclass(slots=True)
@@ -213,14 +219,21 @@ class Rehearsal:
             self._await(lambda: False, min(until_s, self.world.clock.now_s() + self.setup.settle_s))
         return {"verdict": (verdict or Verdict.UNFINISHED).value, "at_s": round(self._now_s(), 3)}
 
-    def inject(self, action: Injection) -> dict[str, Any]:
+    def inject(self, action: Fault) -> dict[str, Any]:
         """Put a fault in force at its instant; it ends by itself."""
         if not self._await_instant(action):
             self.notes.append(f"{action.func} was never in force: {action.instant} did not come before the verdict.")
             return {"done": False, "why": f"{action.instant} never came"}
-        start, end, detail = self._fault(action)
-        self.leases.begin(action.func, kind=action.func, detail=detail, for_s=action.for_s, start=start, end=end)
-        return {"done": True, "at_s": round(self._now_s(), 3), "for_s": action.for_s, "detail": detail}
+        effect = self._effect(action)
+        self.leases.begin(
+            action.func,
+            kind=action.func,
+            detail=effect.detail,
+            for_s=action.for_s,
+            start=effect.start,
+            end=effect.end,
+        )
+        return {"done": True, "at_s": round(self._now_s(), 3), "for_s": action.for_s, "detail": effect.detail}
 
     def restore_everything(self) -> dict[str, Any]:
         """End every fault that is in force."""
@@ -228,32 +241,45 @@ class Rehearsal:
         self.leases.end_all("restored")
         return {"restored": list(names), "left": list(self.leases.in_force)}
 
-    def _fault(self, action: Injection) -> tuple[Callable[[], None], Callable[[], None], str]:
-        """Return how a fault is put in force, how it ends, and what it is in words."""
+    def _effect(self, action: Fault) -> Effect:
+        """Return how a fault is put in force, how it ends, and what it is in words.
+
+        Raises:
+            FaultError: this world cannot have it.
+        """
         world = self.world
         match action:
             case PrometheusGone():
-                return (
-                    lambda: world.cut_metrics(cut=True),
-                    lambda: world.cut_metrics(cut=False),
-                    "nobody answers at Prometheus' address",
+                return Effect(
+                    start=lambda: world.cut_metrics(cut=True),
+                    end=lambda: world.cut_metrics(cut=False),
+                    detail="nobody answers at Prometheus' address",
                 )
             case ProxyErrors(share=share, status=status, side=side):
-                fault: dict[str, Any] = {"abort_share": share, "status": status}
                 detail = f"the proxy answers {share:.2%} of the requests to {side} with {status}"
+                return self._at_the_proxy(side, {"abort_share": share, "status": status}, detail)
             case ProxyDelay(share=share, delay_s=delay_s, side=side):
-                fault = {"delay_share": share, "delay_s": delay_s}
                 detail = f"the proxy holds {share:.2%} of the requests to {side} back for {delay_s:g} s of the wall"
+                return self._at_the_proxy(side, {"delay_share": share, "delay_s": delay_s}, detail)
             case ChangeTraffic(rps=rps):
                 load = self._traffic()
-                return lambda: load.set_rate(rps), load.restore_rate, f"users send {rps:g} requests/s"
-            case SetFlag(flag=flag, on=on):
-                return (
-                    lambda: world.set_flag(flag, on=on),
-                    lambda: world.set_flag(flag, on=None),
-                    f"the flag {flag} is {'on' if on else 'off'} for everybody",
+                return Effect(
+                    start=lambda: load.set_rate(rps), end=load.restore_rate, detail=f"users send {rps:g} requests/s"
                 )
-        return lambda: world.set_proxy_fault(side, fault), lambda: world.set_proxy_fault(side, None), detail
+            case SetFlag(flag=flag, on=on):
+                return Effect(
+                    start=lambda: world.set_flag(flag, on=on),
+                    end=lambda: world.set_flag(flag, on=None),
+                    detail=f"the flag {flag} is {'on' if on else 'off'} for everybody",
+                )
+            case _ if isinstance(world, Breakable):
+                return world.effect_of(action)
+            case _:
+                raise FaultError(f"{action.func}: this world cannot have this fault")
+
+    def _at_the_proxy(self, side: str, fault: dict[str, Any], detail: str) -> Effect:
+        set_fault = self.world.set_proxy_fault
+        return Effect(start=lambda: set_fault(side, fault), end=lambda: set_fault(side, None), detail=detail)
 
     # ---- what probes ask
 

@@ -9,6 +9,24 @@ from __future__ import annotations
 
 from typing import Any
 
+from experiments.chaos.faults import (
+    api_conflicts,
+    api_server_restart,
+    clock_step,
+    controller_killed,
+    flag_source_broken,
+    freeze_pods,
+    hpa_flapping,
+    kill_pods,
+    label_renamed,
+    metric_lies,
+    prometheus_slow,
+    prometheus_stale,
+    scrape_lost,
+    second_controller,
+    stuck_weight,
+    unequal_split,
+)
 from experiments.chaos.stage import current
 from experiments.method import (
     LEASE_S,
@@ -22,14 +40,30 @@ from experiments.method import (
 )
 
 __all__ = [
+    "api_conflicts",
+    "api_server_restart",
     "await_verdict",
     "change_traffic",
+    "clock_step",
+    "controller_killed",
     "deploy_release",
+    "flag_source_broken",
+    "freeze_pods",
+    "hpa_flapping",
+    "kill_pods",
+    "label_renamed",
+    "metric_lies",
     "prometheus_gone",
+    "prometheus_slow",
+    "prometheus_stale",
     "proxy_delay",
     "proxy_errors",
     "restore_everything",
+    "scrape_lost",
+    "second_controller",
     "set_flag",
+    "stuck_weight",
+    "unequal_split",
 ]
 
 

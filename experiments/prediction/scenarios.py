@@ -11,6 +11,7 @@ from typing import Any
 
 from controller.manifests.documents import read_documents
 from controller.manifests.problems import ManifestError, Problem
+from experiments.faults import ControllerKilled, ScrapeLost
 from experiments.gameday_files import GameDay
 from experiments.method import (
     AwaitVerdict,
@@ -34,6 +35,7 @@ from sim.scenarios import (
     Scenario,
     Scrapes,
     Side,
+    TargetLoss,
     TrafficChange,
     Trigger,
 )
@@ -69,9 +71,18 @@ def scenario_of(game_day: GameDay, *, speed: float) -> Scenario:
         ),
         pods=PodStarts(start_s=POD_START_WALL_S * speed, sigma=0.2, drain_s=0.0),
         router=Router(delay_s=ROUTER_WALL_S * speed),
-        scrapes=Scrapes(interval_s=setup.scrape_s, jitter_s=min(SCRAPE_JITTER_WALL_S * speed, setup.scrape_s / 4)),
+        scrapes=Scrapes(
+            interval_s=setup.scrape_s,
+            jitter_s=min(SCRAPE_JITTER_WALL_S * speed, setup.scrape_s / 4),
+            losses=tuple(
+                TargetLoss(**_window(f), side=_side(f.side), share=f.share) for f in faults if isinstance(f, ScrapeLost)
+            ),
+        ),
         prometheus=Prometheus(outages=tuple(Outage(**_window(f)) for f in faults if isinstance(f, PrometheusGone))),
-        controller=ControllerModel(delay_s=CONTROLLER_WALL_S * speed),
+        controller=ControllerModel(
+            delay_s=CONTROLLER_WALL_S * speed,
+            restarts=tuple(Outage(**_window(f)) for f in faults if isinstance(f, ControllerKilled)),
+        ),
         kill_switch=_kill_switch(faults),
         deploy_s=_deploy_s(game_day),
         slow_after_s=setup.slow_after_s,
@@ -95,10 +106,14 @@ def _trigger(when: When | None) -> Trigger | None:
 
 
 def _incident(fault: ProxyErrors | ProxyDelay) -> Incident:
-    side: Side = "both" if fault.side == "all" else fault.side
+    side = _side(fault.side)
     if isinstance(fault, ProxyErrors):
         return Incident(**_window(fault), side=side, proxy_errors=fault.share)
     return Incident(**_window(fault), side=side, proxy_slow_share=fault.share, proxy_slow_by_s=fault.delay_s)
+
+
+def _side(side: str) -> Side:
+    return "canary" if side == "canary" else "stable" if side == "stable" else "both"
 
 
 def _kill_switch(faults: Sequence[Fault]) -> KillSwitch | None:
@@ -126,6 +141,9 @@ def _refused(game_day: GameDay) -> list[Problem]:
                 need = f"the release's own flag ({flag or 'it has none'}), turned off once"
                 problems.append(document.problem(at, f"set_flag of {action.flag}", need))
         elif isinstance(action, Fault):
+            if action.not_in_sim:
+                need = f"another world: {action.not_in_sim}"
+                problems.append(document.problem((*at, "func"), f"{action.func} in the simulator", need))
             if action.when is not None and action.when.phase is not None:
                 problems.append(
                     document.problem(at, f"{action.func} when the phase is reached", "at_s, a weight or a step")

@@ -40,6 +40,10 @@ ASKERS = 4  # metrics asked at the same time
 LOOKS_IN_A_ROW_MAX = 200  # a core that never reaches a fixed point is a bug; better a crash than a hot loop
 
 
+class _Killed(BaseException):
+    """The controller was killed; what it had not remembered is lost."""
+
+
 class Platform(Protocol):
     """What carries actions out: pods and a router. Every call may be repeated; each blocks until it holds."""
 
@@ -96,6 +100,7 @@ class RolloutDriver:
     _lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
     _wake: threading.Event = field(default_factory=threading.Event, repr=False)
     _stopping: threading.Event = field(default_factory=threading.Event, repr=False)
+    _killed: bool = field(default=False, repr=False)
     _thread: threading.Thread | None = field(default=None, repr=False)
     _askers: ThreadPoolExecutor | None = field(default=None, repr=False)
     _asked: dict[tuple[str, str], Future[Answer]] = field(default_factory=dict, repr=False)
@@ -115,6 +120,31 @@ class RolloutDriver:
             self._thread.join()
         if self._askers is not None:
             self._askers.shutdown(wait=False, cancel_futures=True)
+
+    def kill(self) -> None:
+        """End in the middle of whatever is done now: between an action and remembering it, if that is where it is."""
+        self._killed = True
+        self.stop()
+
+    @property
+    def killed(self) -> bool:
+        """Whether somebody killed it."""
+        return self._killed
+
+    def successor(self) -> RolloutDriver:
+        """Return a driver, not started, that knows what this one had stored and nothing else."""
+        return replace(
+            self,
+            failure=None,
+            _killed=False,
+            _lock=threading.RLock(),
+            _wake=threading.Event(),
+            _stopping=threading.Event(),
+            _thread=None,
+            _askers=None,
+            _asked={},
+            _pods=({}, {}),
+        )
 
     def wake(self) -> None:
         """Look again now: a pod became ready, or somebody changed something. Safe from every thread."""
@@ -151,6 +181,8 @@ class RolloutDriver:
                     continue
                 wall_s = self.clock.wall_s(look_again_s - self.clock.now_s())
                 self._wake.wait(max(wall_s, 0.0))
+        except _Killed:
+            return
         except BaseException as error:  # whoever started the driver re-raises it; a dead controller must not look idle
             self.failure = error
 
@@ -185,12 +217,18 @@ class RolloutDriver:
         # Act before remembering: a crash in between repeats an action, and actions are safe to repeat.
         for action in decision.actions:
             self._carry_out(action)
+            self._survive()
             self.ledger.apply(action, now_s)
             self.listener.acted(now_s, self.clock.now_s(), action)
+        self._survive()
         before, self.status = self.status, decision.status
         if decision.changed or decision.records:
             self.listener.status_changed(now_s, before, decision.status, decision)
         return float("-inf") if decision.changed else decision.look_again_s
+
+    def _survive(self) -> None:
+        if self._killed:
+            raise _Killed
 
     def _carry_out(self, action: Action) -> None:
         match action:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from pathlib import Path
+from typing import Literal
 
 _SCHEMA = "https://flagd.dev/schema/v0/flags.json"
 
@@ -16,6 +17,7 @@ class FlagsFile:
         self.path = path
         self._first = dict(flags)
         self._now = dict(flags)
+        self._broken: Literal["gone", "stale", "wrong-type"] | None = None
         self._lock = threading.Lock()
         self._write()
 
@@ -29,11 +31,28 @@ class FlagsFile:
                 self._now[flag] = value
             self._write()
 
+    def break_down(self, how: Literal["gone", "stale", "wrong-type"]) -> None:
+        """Let the file be gone, keep what it holds, or hold texts where flags are asked for as booleans."""
+        with self._lock:
+            self._broken = how
+            self._write()
+
+    def mend(self) -> None:
+        """Let the file say again what the flags are. Safe to repeat."""
+        with self._lock:
+            self._broken = None
+            self._write()
+
     def _write(self) -> None:
+        if self._broken == "gone":
+            self.path.unlink(missing_ok=True)
+        if self._broken in ("gone", "stale"):
+            return
+        variants = {"on": "yes", "off": "no"} if self._broken == "wrong-type" else {"on": True, "off": False}
         flags = {
             name: {
                 "state": "ENABLED",
-                "variants": {"on": True, "off": False},
+                "variants": variants,
                 "defaultVariant": "on" if on else "off",
             }
             for name, on in self._now.items()

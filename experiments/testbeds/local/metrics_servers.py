@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from experiments.testbeds.local.children import WorldError
 from experiments.testbeds.local.prometheus import PrometheusServer
@@ -29,6 +30,10 @@ class MetricsServer(Protocol):
     def write(self, samples: Iterable[Sample]) -> None: ...
     def cut(self) -> None: ...
     def restore(self) -> None: ...
+    def delay(self, delay_s: float) -> None:
+        """Let each answer take so many seconds of the wall longer; 0: as long as it takes."""
+        ...
+
     def stop(self) -> None: ...
 
 
@@ -41,7 +46,8 @@ class EmbeddedServer:
         from promql.storage.memory import MemoryStore
 
         self._store = MemoryStore()
-        self._server = QueryServer(create_app(self._store, now_s=now_s))
+        self._late = Late(create_app(self._store, now_s=now_s))
+        self._server = QueryServer(self._late)
         self._server.start()
         self._up = True
 
@@ -70,9 +76,27 @@ class EmbeddedServer:
             self._server.start()
             self._up = True
 
+    def delay(self, delay_s: float) -> None:
+        """Answer so much later."""
+        self._late.delay_s = delay_s
+
     def stop(self) -> None:
         """End for good."""
         self.cut()
+
+
+class Late:
+    """An ASGI application that answers `delay_s` seconds of the wall later than the one behind it."""
+
+    def __init__(self, app: Callable[..., Awaitable[None]]) -> None:
+        self._app = app
+        self.delay_s = 0.0
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer one request."""
+        if self.delay_s and scope["type"] == "http":
+            await asyncio.sleep(self.delay_s)
+        await self._app(scope, receive, send)
 
 
 class RealServer:
@@ -112,6 +136,11 @@ class RealServer:
         """Answer again, on the same port and data."""
         self._server.up()
         self._up = True
+
+    def delay(self, delay_s: float) -> None:
+        """Refuse: what a Prometheus takes for an answer is its own affair."""
+        if delay_s:
+            raise WorldError("a real Prometheus cannot be made slow; Gamebird's own query server can")
 
     def stop(self) -> None:
         """End for good."""

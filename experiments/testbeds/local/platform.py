@@ -36,6 +36,8 @@ class LocalPlatform:
     _weight: tuple[int, int] = (0, 100)
     _managed: dict[str, ManagedRoute] = field(default_factory=dict)  # by name
     _faults: dict[str, ProxyFault] = field(default_factory=dict)
+    _factor: float = 1.0  # what the router makes of the canary's share; 1 but for a fault
+    _stuck: tuple[int, int] | None = None  # the weight that the router keeps; None but for a fault
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
     def create(self, pod_hash: str, revision: int) -> None:
@@ -99,10 +101,29 @@ class LocalPlatform:
             if self._faults.pop(name, None) is not None:
                 self.refresh()
 
+    def distort(self, factor: float) -> None:
+        """Let the router give the canary so many times the share that it was told; 1 is the truth."""
+        with self._lock:
+            self._factor = factor
+            self.refresh()
+
+    def stick(self, *, stuck: bool) -> None:
+        """Let the router keep the weight that it has, whatever it acknowledges, or no more."""
+        with self._lock:
+            self._stuck = self._weight if stuck else None
+            self.refresh()
+
+    def selected(self, side: str) -> tuple[str, ...]:
+        """Return the revisions whose pods stand on one side of the router."""
+        with self._lock:
+            if self.by_pods:
+                return self._every_revision()[side]
+            return (self._selected[side],) if side in self._selected else ()
+
     def refresh(self) -> None:
         """Tell Envoy the split that follows from selectors, ready pods, weight and faults."""
         with self._lock:
-            canary, total = self._weight
+            canary, total = self._stuck or self._weight
             selected: dict[str, tuple[str, ...]] = {side: (pod_hash,) for side, pod_hash in self._selected.items()}
             if self.by_pods:
                 selected = self._every_revision()
@@ -112,6 +133,8 @@ class LocalPlatform:
             }
             if self.by_pods:
                 canary, total = len(endpoints["canary"]), max(1, len(endpoints["canary"]) + len(endpoints["stable"]))
+            if self._factor != 1:
+                canary, total = min(100 * total, round(100 * canary * self._factor)), 100 * total
             self.envoy.apply(
                 Split(
                     canary=canary,

@@ -48,6 +48,7 @@ class Scraper:
 
     Args:
         parse: reads the text exposition format into (labels with `__name__`, value).
+        is_lost: of a target, whether it cannot be reached now: a fault that may be set while scrapes go on.
     """
 
     targets: Callable[[], tuple[Target, ...]]
@@ -55,6 +56,7 @@ class Scraper:
     clock: PolicyClock
     parse: Parse
     interval_s: float = 15.0
+    is_lost: Callable[[Target], bool] = lambda _: False
     failure: BaseException | None = None
     _watches: dict[str, _Watch] = field(default_factory=dict)
     _stopping: threading.Event = field(default_factory=threading.Event)
@@ -114,6 +116,8 @@ class Scraper:
         assert self._client is not None
         target, t_s = watch.target, self.clock.now_s()
         try:
+            if self.is_lost(target):
+                raise httpx.ConnectError("the way to it is cut")
             answer = self._client.get(f"http://{target.place}/metrics")
             answer.raise_for_status()
             found = {series_of(labels, target.labels): value for labels, value in self.parse(answer.text)}

@@ -25,6 +25,8 @@ from controller.metrics.addresses import AddressMap
 from controller.metrics.asking import ask_metric
 from controller.metrics.prometheus import PrometheusClient
 from experiments.events import Event, PodEnded
+from experiments.instants import Fault
+from experiments.leases import Effect
 from experiments.testbeds.local.children import WorldError
 from experiments.testbeds.local.clock import PolicyClock, origin_now
 from experiments.testbeds.local.demo.playing import UnplayableError, check_playable
@@ -35,7 +37,10 @@ from experiments.testbeds.local.metrics_servers import EmbeddedServer, MetricsSe
 from experiments.testbeds.local.platform import LocalPlatform
 from experiments.testbeds.local.pods import Crash, Fleet, Program
 from experiments.testbeds.local.programs import READY_PATH, DemoProgram, OwnProgram
+from experiments.testbeds.local.sabotage import Sabotage
 from experiments.testbeds.local.scraper import Scraper, Target
+from experiments.testbeds.local.stepped_clock import SteppedClock, TrueTimes
+from experiments.testbeds.local.tampering import Tampering
 from experiments.testbeds.local.telling import Bulletin, Teller
 from promql.storage.exposition import read_exposition
 from sim.releases import Release
@@ -180,6 +185,14 @@ class LocalWorld:
         """Let a feature flag be on or off for everybody; None: as it was at the start."""
         self._flags.set(flag, on=on)
 
+    def effect_of(self, fault: Fault) -> Effect:
+        """Return how a fault of the machinery is put in force here, and how it ends.
+
+        Raises:
+            WorldError: only another world can have it.
+        """
+        return self._it().sabotage.effect_of(fault)
+
     # ---- putting it together
 
     def _build(self, parts: contextlib.ExitStack) -> _Standing:
@@ -207,28 +220,41 @@ class LocalWorld:
             managed_routes=() if routing is None else routing.managed_routes,
             by_pods=routing is None,
         )
+        evidence = Tampering(sink=metrics)
         scraper = Scraper(
-            targets=self._targets, sink=metrics, clock=clock, parse=_samples_in, interval_s=self._scrape_s
+            targets=self._targets, sink=evidence, clock=clock, parse=_samples_in, interval_s=self._scrape_s
         )
         client = parts.enter_context(PrometheusClient(addresses=AddressMap(everything=metrics.place)))
 
+        believed = SteppedClock(true=clock)
+
         def ask(metric: Metric) -> Answer:
-            return ask_metric(client, metric, clock.now_s)
+            return ask_metric(client, metric, believed.now_s)
 
         driver = RolloutDriver(
             rollout=rollout,
             templates=self._policy.templates,
             platform=platform,
-            clock=clock,
-            listener=Teller(bulletin=self._bulletin, steps=rollout.strategy.steps),
+            clock=believed,
+            listener=TrueTimes(listener=Teller(bulletin=self._bulletin, steps=rollout.strategy.steps), clock=believed),
             ask_metric=ask,
         )
         standing = _Standing(metrics, envoy, fleet, platform, scraper, driver)
+        standing.sabotage = Sabotage(
+            fleet=fleet,
+            platform=platform,
+            scraper=scraper,
+            evidence=evidence,
+            metrics=metrics,
+            clock=believed,
+            controller=standing,
+            flags=self._flags,
+        )
         self._standing = standing
         scraper.start()
         parts.callback(scraper.stop)
         driver.start()
-        parts.callback(driver.stop)
+        parts.callback(lambda: standing.driver.stop())  # by then it may be another one
         return standing
 
     def _metrics_server(self) -> MetricsServer:
@@ -321,7 +347,8 @@ class LocalWorld:
 class _Standing:
     """The parts of a world that stands."""
 
-    __slots__ = ("driver", "envoy", "fleet", "metrics", "platform", "scraper")
+    __slots__ = ("driver", "envoy", "fleet", "metrics", "platform", "sabotage", "scraper")
+    sabotage: Sabotage
 
     def __init__(
         self,
@@ -334,6 +361,16 @@ class _Standing:
     ) -> None:
         self.metrics, self.envoy, self.fleet = metrics, envoy, fleet
         self.platform, self.scraper, self.driver = platform, scraper, driver
+
+    def kill(self) -> None:
+        """End the controller in the middle of what it does."""
+        self.driver.kill()
+
+    def revive(self) -> None:
+        """Start a controller from what the killed one had stored. Safe to repeat."""
+        if self.driver.killed:
+            self.driver = self.driver.successor()
+            self.driver.start()
 
 
 def before(rollout: Rollout) -> Rollout:

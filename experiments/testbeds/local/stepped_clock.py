@@ -1,0 +1,69 @@
+"""A controller's clock that may be wrong, and the true times of what that controller tells.
+
+Only the controller reads the wrong clock. Reports keep the world's time, or a step of the clock would look like a step
+of the world.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from controller.core.actions import Action
+from controller.core.analysis import AnalysisRun
+from controller.core.decisions import Decision
+from controller.core.driving import PodCounts
+from controller.core.records import OperatorRecord
+from controller.core.runs import Measurement
+from controller.core.status import RolloutStatus
+from controller.manifests.values import Metric
+from experiments.testbeds.local.clock import PolicyClock
+from experiments.testbeds.local.driver import Listener
+
+
+@dataclass(slots=True, kw_only=True)
+class SteppedClock:
+    """Policy time plus `step_s`."""
+
+    true: PolicyClock
+    step_s: float = 0.0
+
+    def now_s(self) -> float:
+        """Return what the controller takes for now."""
+        return self.true.now_s() + self.step_s
+
+    def wall_s(self, policy_s: float) -> float:
+        """Return how long a stretch of policy time takes on the wall."""
+        return self.true.wall_s(policy_s)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrueTimes:
+    """Passes on what a controller with that clock tells, at the world's time."""
+
+    listener: Listener
+    clock: SteppedClock
+
+    def status_changed(self, t_s: float, before: RolloutStatus, after: RolloutStatus, decision: Decision) -> None:
+        """Pass it on."""
+        self.listener.status_changed(t_s - self.clock.step_s, before, after, decision)
+
+    def acted(self, asked_s: float, t_s: float, action: Action) -> None:
+        """Pass it on."""
+        self.listener.acted(asked_s - self.clock.step_s, t_s - self.clock.step_s, action)
+
+    def measured(self, t_s: float, run: AnalysisRun, metric: Metric, measurement: Measurement) -> None:
+        """Pass it on."""
+        self.listener.measured(t_s - self.clock.step_s, run, metric, measurement)
+
+    def run_changed(self, t_s: float, run: AnalysisRun) -> None:
+        """Pass it on."""
+        self.listener.run_changed(t_s - self.clock.step_s, run)
+
+    def pods_changed(self, t_s: float, pods: Mapping[str, PodCounts], wanted: Mapping[str, int]) -> None:
+        """Pass it on."""
+        self.listener.pods_changed(t_s - self.clock.step_s, pods, wanted)
+
+    def operator_said(self, t_s: float, record: OperatorRecord) -> None:
+        """Pass it on."""
+        self.listener.operator_said(t_s - self.clock.step_s, record)
