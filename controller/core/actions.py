@@ -76,6 +76,13 @@ class RestartPod:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ScaleWorkload:
+    """Let the workload that the spec refers to have so many pods: the rollout's own take their place."""
+
+    replicas: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SetWeight:
     """Let the router send `canary` of `total` parts of the traffic to the canary Service, the rest to stable.
 
@@ -154,6 +161,7 @@ Action = (
     | SetScaleDownDeadline
     | SetPodMetadata
     | RestartPod
+    | ScaleWorkload
     | SetWeight
     | SelectService
     | SetHeaderRoute

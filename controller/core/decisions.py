@@ -21,6 +21,7 @@ from controller.core.actions import Action, CreateReplicaSet, SetRevision
 from controller.core.draft import Draft
 from controller.core.explaining import deciding_numbers
 from controller.core.gates import reconcile_analysis
+from controller.core.handing_over import scale_workload
 from controller.core.look import Conditions, Look
 from controller.core.metadata import metadata_at_birth, reconcile_metadata
 from controller.core.pauses import PauseState, begins_pause, pause_state, reconcile_pause_step
@@ -92,6 +93,7 @@ def decide(snapshot: Snapshot, now_s: float) -> Decision:
     if look.pause_added:
         return _go_on(look, starts_pause=False)
     scaled = reconcile_replica_sets(look)
+    scale_workload(look)
     starts_pause = not scaled and reconcile_pause_step(look) and begins_pause(look)
     if starts_pause:
         look.rule = look.rule or "pause step reached"

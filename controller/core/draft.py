@@ -39,7 +39,7 @@ class Draft:
         self.current_hash = look.snapshot.template_hash
         self.stable_hash = status.stable_hash
         self.stable_ping_pong = status.stable_ping_pong
-        self.step_hash = look.plan.step_hash
+        self.step_hash = look.step_hash
         self.step_index: int | None = look.index
         self.promote_full = status.promote_full
         self.step_run: RunReference | None = look.step_ref

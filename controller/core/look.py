@@ -66,6 +66,7 @@ class Look:
         "stable",
         "status",
         "step",
+        "step_hash",
         "step_pause",
         "step_ref",
         "step_run_phase",
@@ -98,6 +99,7 @@ class Look:
                 others.append(replica_set)
         self.new, self.stable, self.others = new, stable, others
 
+        self.step_hash = snapshot.step_hash or self.plan.step_hash
         self.index: int | None = None  # of the current step; equal to the number of steps after the last
         self.step: Step | None = None
         steps = self.plan.steps
@@ -158,7 +160,7 @@ class Look:
     def template_or_steps_changed(self) -> bool:
         """True when the spec asks for another revision or other steps than the status knows."""
         status = self.status
-        return status.step_hash != self.plan.step_hash or (
+        return status.step_hash != self.step_hash or (
             status.current_hash != "" and status.current_hash != self.snapshot.template_hash
         )
 

@@ -7,7 +7,8 @@ they are edits of the spec or of the status, made by `controller.core.operator` 
 What a driver must get right:
 
 * `rollout` is the spec as it is now. `generation` grows by one with every change of the spec (also paused,
-  replicas and restartAt); `template_hash` is `rollout.template.pod_hash`.
+  replicas and restartAt); `template_hash` is `rollout.template.pod_hash`,
+  or what the world calls this template.
 * `status` is the status that the last decision returned (or the default value for a new rollout), after any
   edit by an operator. Nothing else may change it.
 * `replica_sets` has one entry for every `CreateReplicaSet` ever carried out and not deleted since. `wanted`,
@@ -75,6 +76,8 @@ class Snapshot:
     template_hash: str
     generation: int
     status: RolloutStatus
+    step_hash: str = ""  # of the spec's steps, where another controller has to know it too; "": one of our own
+    workload_replicas: int | None = None  # of the workload that the spec refers to, if it can be scaled
     replica_sets: tuple[ReplicaSetSeen, ...] = ()
     services: ServicesSeen = ServicesSeen()
     acknowledged_weight: int | None = None

@@ -61,7 +61,7 @@ class PodTemplate:
 
     @property
     def pod_hash(self) -> str:
-        """A short name for this template. Argo's own hash differs; nobody may rely on its letters."""
+        """A short name for this template. On a cluster it has the name that Argo gives it instead."""
         number = int.from_bytes(hashlib.sha256(self.canonical.encode()).digest()[:8], "big")
         letters = []
         for _ in range(10):
