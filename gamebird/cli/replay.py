@@ -8,8 +8,8 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,16 +26,20 @@ if TYPE_CHECKING:
     from loadgen.traces import Trace
 
 _POLL_S = 0.2
-INTERRUPTED = 130
+_BY_SIGNAL = 128  # what shells add to a signal's number when it ended a command
 
 
 class ReplayOptionError(ValueError):
     """Options that do not fit together or cannot be read."""
 
 
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM, which ends a replay as Ctrl-C does: in order, and at once."""
+
+
 def replay(
     files: Annotated[list[str], typer.Argument(metavar="TRACE...", help="a trace, or logs that gamebird trace reads")],
-    target: Annotated[str, typer.Option(help="http://HOST:PORT; this machine unless you say otherwise")],
+    target: Annotated[str, typer.Option(help="http(s)://HOST:PORT; this machine unless you say otherwise")],
     speed: Annotated[float, typer.Option(help="recorded seconds in a second of the wall")] = 1.0,
     rate: Annotated[float, typer.Option(help="how many times the recorded requests; 0.1 keeps a tenth")] = 1.0,
     for_: Annotated[
@@ -49,6 +53,8 @@ def replay(
     unsafe_methods: Annotated[bool, typer.Option("--unsafe-methods", help="send POST, PUT, PATCH, DELETE too")] = False,
     allow_list: Annotated[Path | None, typer.Option(help="a file of hosts and networks that may be sent to")] = None,
     owned: Annotated[bool, typer.Option("--i-own-this-target", help="send to another machine, which is yours")] = False,
+    ca_file: Annotated[Path | None, typer.Option(help="PEM certificates to check an https target against")] = None,
+    insecure: Annotated[bool, typer.Option("--insecure", help="do not check an https target's certificate")] = False,
     rate_max: Annotated[float, typer.Option(help="most requests/s of the wall for each worker", min=1, max=5000)] = (
         1000.0
     ),
@@ -74,7 +80,8 @@ def replay(
 ) -> None:
     """Send recorded requests at their recorded times, whether or not earlier ones were answered.
 
-    Exit codes: 0 the figures may be believed, 2 the input is wrong, 3 they may not be believed, or the replay failed.
+    Exit codes: 0 the figures may be believed, 2 the input is wrong, 3 they may not be believed, or the replay failed;
+    130 after Ctrl-C, 143 after SIGTERM, with the figures up to then.
 
     Example: gamebird replay tuesday.parquet --target http://127.0.0.1:8080 --speed 2 --for 10m
     """
@@ -83,10 +90,10 @@ def replay(
     from loadgen.traces import Keep, Reading, Trace, TraceError
 
     wrong = (TraceError, ReplayError, ReplayOptionError, UnsafeTargetError, BadParameter)
-    with exits(wrong_input=wrong, world_failed=(LoadError,)), _folder(report) as folder:
+    with exits(wrong_input=wrong, world_failed=(LoadError,)), _heeding_sigterm(), _folder(report) as folder:
         if output not in ("table", "json"):
             raise ReplayOptionError(f"--output is {output!r}; it needs table or json")
-        permitted = permitted_target(target, allow_list=allow_list, owned=owned)
+        permitted = permitted_target(target, allow_list=allow_list, owned=owned, ca_file=ca_file, insecure=insecure)
         keep = Keep(bodies=unsafe_methods)
         trace = Trace(files, Reading(format=format_name, log_format=log_format or None, keep=keep))
         wanted = Wanted(
@@ -109,18 +116,34 @@ def replay(
             connections_max=connections,
             web_port=web,
         )
-        interrupted = _play(player, prepared, web)
+        ended_by = _play(player, prepared, web)
         result = player.result()
         _finish(result, prepared, folder if report else None, output)
-    raise SystemExit(_exit_code(result, interrupted=interrupted))
+    if ended_by is not None:
+        raise SystemExit(_BY_SIGNAL + ended_by)
+    raise SystemExit(Exit.GOOD if result.evidence else Exit.WORLD)
+
+
+@contextmanager
+def _heeding_sigterm() -> Iterator[None]:
+    def end(number: int, frame: object) -> None:
+        raise _Terminated
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager
 def _folder(report: Path | None) -> Iterator[Path]:
     """Give the folder of the replay: the report's, which must be new or empty, or one that is gone afterwards."""
     if report is None:
-        with tempfile.TemporaryDirectory(prefix="gamebird-replay-") as scratch:
-            yield Path(scratch)
+        from experiments.scratch import scratch_folder
+
+        with scratch_folder() as scratch:
+            yield scratch
         return
     if report.exists() and (not report.is_dir() or any(report.iterdir())):
         raise ReplayOptionError(f"--report {report}: it needs a folder that is empty, or not there yet")
@@ -165,7 +188,7 @@ def _tell(prepared: Prepared, trace: Trace, permitted: Permitted, *, quiet: bool
     if not quiet:
         again = "" if prepared.passes == 1 else f", the recording {prepared.passes:,} times"
         print(
-            f"{sum(prepared.shards):,} requests in {prepared.lasts_s:,.0f} s to {permitted.host_header}{again}; "
+            f"{sum(prepared.shards):,} requests in {prepared.lasts_s:,.0f} s to {permitted.url}{again}; "
             f"{prepared.peak_rps:,.0f} in the busiest second",
             flush=True,
         )
@@ -174,9 +197,9 @@ def _tell(prepared: Prepared, trace: Trace, permitted: Permitted, *, quiet: bool
         print(f"{count:,} × {why}", file=sys.stderr)
 
 
-def _play(player: Replay, prepared: Prepared, web: int | None) -> bool:
-    """Play to the end or to Ctrl-C; return whether it was Ctrl-C."""
-    interrupted = False
+def _play(player: Replay, prepared: Prepared, web: int | None) -> signal.Signals | None:
+    """Play to the end or to Ctrl-C or SIGTERM; return which of them it was."""
+    ended_by = None
     try:
         player.start()
         if web is not None:
@@ -185,16 +208,16 @@ def _play(player: Replay, prepared: Prepared, web: int | None) -> bool:
             _show(player, prepared)
             time.sleep(_POLL_S)
         player.look()
-    except KeyboardInterrupt:
-        interrupted = True
-        player.stop("somebody pressed Ctrl-C")
+    except KeyboardInterrupt as asked:
+        ended_by = signal.SIGTERM if isinstance(asked, _Terminated) else signal.SIGINT
+        player.stop("somebody pressed Ctrl-C" if ended_by is signal.SIGINT else "it got SIGTERM")
         if not player.pids:
             raise
     finally:
         player.kill()
         if sys.stderr.isatty():
             print("\r\x1b[K", end="", file=sys.stderr, flush=True)
-    return interrupted
+    return ended_by
 
 
 def _show(player: Replay, prepared: Prepared) -> None:
@@ -223,9 +246,3 @@ def _finish(result: Result, prepared: Prepared, kept: Path | None, output: str) 
         print(json.dumps(found))
     else:
         print("\n".join(shown(result)))
-
-
-def _exit_code(result: Result, *, interrupted: bool) -> int:
-    if interrupted:
-        return INTERRUPTED
-    return Exit.GOOD if result.evidence else Exit.WORLD

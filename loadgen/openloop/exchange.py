@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import gevent
 import gevent.socket
+import gevent.ssl
 from geventhttpclient.response import HTTPConnectionClosed, HTTPParseError, HTTPSocketResponse
 
 from loadgen.openloop.records import Failure
@@ -45,6 +46,8 @@ class Connections:
     def __init__(self, target: Target) -> None:
         self._address = (target.address, target.port)
         self._family = plain_socket.AF_INET6 if ":" in target.address else plain_socket.AF_INET
+        self._tls = target.tls
+        self._context = None if target.tls is None else target.tls.context(gevent.ssl.SSLContext)
         self._idle: list[tuple[float, gevent.socket.socket]] = []  # the one that rested least is last
 
     def take(self) -> gevent.socket.socket:
@@ -58,6 +61,8 @@ class Connections:
         try:
             sock.setsockopt(plain_socket.IPPROTO_TCP, plain_socket.TCP_NODELAY, 1)
             sock.connect(self._address)
+            if self._context is not None and self._tls is not None:
+                sock = self._context.wrap_socket(sock, server_hostname=self._tls.server_name)
         except BaseException:
             sock.close()
             raise

@@ -11,6 +11,8 @@ import socket
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from loadgen.openloop.tls import Tls
+
 
 class UnsafeTargetError(ValueError):
     """A target that load must not be sent to: what was given, and what would do."""
@@ -18,11 +20,12 @@ class UnsafeTargetError(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """Where requests go: an address of this machine, and the name to put into the Host header."""
+    """Where requests go: an address, the name to put into the Host header, and how it is encrypted (None: not)."""
 
     address: str
     port: int
     host_header: str
+    tls: Tls | None = None
 
 
 def loopback_target(url: str) -> Target:

@@ -263,7 +263,7 @@ class Replay:
 
     def _start_master(self) -> int:
         words = ["loadgen.replay.master", "--workers", str(len(self._prepared.shards)), "--parent", str(os.getpid())]
-        words += ["--host", f"http://{self._target.host_header}"]
+        words += ["--host", self._target.url]
         words += ["--web", str(self._web_port)] if self._web_port is not None else []
         self._master = _launch(words, self._folder / "master.log", stdout=subprocess.PIPE)
         assert self._master.stdout is not None

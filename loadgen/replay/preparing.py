@@ -129,7 +129,8 @@ def _refuse(planned: Timetable, wanted: Wanted) -> None:
     peak = planned.peak_rps()
     if peak > wanted.rps_max * wanted.workers:
         raise ReplayError(
-            f"{peak:,.0f} requests are due in the busiest second; {wanted.workers} generators send at most "
+            f"{peak:,.0f} requests are due in the busiest second; "
+            f"{'one generator sends' if wanted.workers == 1 else f'{wanted.workers} generators send'} at most "
             f"{wanted.rps_max * wanted.workers:,.0f}: lower --speed or --rate, or raise --workers or --rate-max"
         )
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+import ssl
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
@@ -15,6 +16,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict
 
 from loadgen.openloop.safety import Target, UnsafeTargetError
+from loadgen.openloop.tls import Tls
 
 Because = Literal["loopback", "allow-list", "owned"]
 
@@ -24,8 +26,11 @@ _HELP = (
 )
 
 
+HANDSHAKE_WITHIN_S = 5.0
+
+
 class Permitted(BaseModel):
-    """A target that may be sent to, and why."""
+    """A target that may be sent to, why, and how it is encrypted (None: not)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -33,25 +38,41 @@ class Permitted(BaseModel):
     port: int
     host_header: str
     because: Because
+    tls: Tls | None = None
+
+    @property
+    def url(self) -> str:
+        """The target as a URL without a path."""
+        return f"{'http' if self.tls is None else 'https'}://{self.host_header}"
 
     def target(self) -> Target:
         """Return where to connect to; raise UnsafeTargetError when the reason does not hold."""
         if self.because == "loopback" and not _is_loopback(self.address):
             raise UnsafeTargetError(f"the target {self.address} is not this machine; {_HELP}")
-        return Target(address=self.address, port=self.port, host_header=self.host_header)
+        return Target(address=self.address, port=self.port, host_header=self.host_header, tls=self.tls)
 
 
-def permitted_target(url: str, *, allow_list: Path | None = None, owned: bool = False) -> Permitted:
-    """Return the address behind `url` and why it may be sent to.
+def permitted_target(
+    url: str,
+    *,
+    allow_list: Path | None = None,
+    owned: bool = False,
+    ca_file: Path | None = None,
+    insecure: bool = False,
+) -> Permitted:
+    """Return the address behind `url` and why it may be sent to. Of https, the certificate is looked at once.
 
     Args:
         allow_list: a file with one host, host:port, address or network a line; # begins a comment.
         owned: whoever asks says that the target is theirs.
+        ca_file: PEM certificates of those whose word is taken for an https target; None: the system's.
+        insecure: an https target's certificate is not checked.
 
     Raises:
-        UnsafeTargetError: it is no plain http URL, nobody knows it, or it must not be sent to.
+        UnsafeTargetError: it is no plain URL, nobody knows it, it must not be sent to, or it is not who it says.
     """
-    host, port, host_header = _parts(url)
+    scheme, host, port, host_header = _parts(url)
+    tls = _tls(url, scheme, host, ca_file, insecure)
     addresses = _addresses(host, port)
     if all(map(_is_loopback, addresses)):
         because: Because = "loopback"
@@ -63,22 +84,59 @@ def permitted_target(url: str, *, allow_list: Path | None = None, owned: bool = 
         raise UnsafeTargetError(f"the target {url!r} is at {addresses[0]}; {_HELP}")
     # A name may mean both families while the service listens on one; IPv4 is where most of them are.
     address = next((address for address in addresses if ":" not in address), addresses[0])
-    return Permitted(address=address, port=port, host_header=host_header, because=because)
+    found = Permitted(address=address, port=port, host_header=host_header, because=because, tls=tls)
+    if tls is not None:
+        _shake_hands(url, found, tls)
+    return found
 
 
-def _parts(url: str) -> tuple[str, int, str]:
+def _parts(url: str) -> tuple[str, str, int, str]:
     try:
         parts = urlsplit(url)
-        host, port = parts.hostname, parts.port if parts.port is not None else 80
+        usual = 443 if parts.scheme == "https" else 80
+        host, port = parts.hostname, parts.port if parts.port is not None else usual
     except ValueError as error:
         raise UnsafeTargetError(f"--target {url!r} is no URL ({error}); it needs http://HOST:PORT") from error
-    if parts.scheme == "https":
-        raise UnsafeTargetError(f"--target {url!r}: replays speak plain HTTP; put a proxy that ends TLS beside it")
-    if parts.scheme != "http" or not host or parts.username is not None or port == 0:
-        raise UnsafeTargetError(f"--target is {url!r}; it needs http://HOST:PORT")
+    if parts.scheme not in ("http", "https") or not host or parts.username is not None or port == 0:
+        raise UnsafeTargetError(f"--target is {url!r}; it needs http://HOST:PORT or https://HOST:PORT")
     if parts.path not in ("", "/") or parts.query or parts.fragment:
         raise UnsafeTargetError(f"--target {url!r} has a path; paths are those of the recording")
-    return host, port, parts.netloc
+    return parts.scheme, host, port, parts.netloc
+
+
+def _tls(url: str, scheme: str, host: str, ca_file: Path | None, insecure: bool) -> Tls | None:
+    if scheme != "https":
+        if ca_file is not None or insecure:
+            raise UnsafeTargetError(f"--target {url!r} has no certificate: --ca-file and --insecure go with https://")
+        return None
+    if ca_file is not None and insecure:
+        raise UnsafeTargetError("--ca-file says how the certificate is checked, --insecure that it is not; use one")
+    found = Tls(server_name=host, ca_file=None if ca_file is None else ca_file.absolute(), verify=not insecure)
+    try:
+        found.context()
+    except OSError as error:
+        why = "it holds no certificate" if isinstance(error, ssl.SSLError) else error.strerror
+        raise UnsafeTargetError(f"--ca-file {ca_file}: cannot be used: {why}; it needs PEM certificates") from error
+    return found
+
+
+def _shake_hands(url: str, target: Permitted, tls: Tls) -> None:
+    """Refuse a target whose certificate does not hold, before thousands of requests fail for that one reason."""
+    try:
+        plain = socket.create_connection((target.address, target.port), timeout=HANDSHAKE_WITHIN_S)
+    except OSError:
+        return  # nobody answers now; whoever is to be asked may not be up yet, and the replay's figures will say so
+    try:
+        with plain, tls.context().wrap_socket(plain, server_hostname=tls.server_name):
+            return
+    except ssl.SSLCertVerificationError as error:
+        raise UnsafeTargetError(
+            f"--target {url!r}: its certificate does not hold: {error.verify_message.rstrip('.')}; name who signed it "
+            "with --ca-file, or say --insecure"
+        ) from error
+    except OSError as error:
+        why = error.reason if isinstance(error, ssl.SSLError) and error.reason else str(error)
+        raise UnsafeTargetError(f"--target {url!r} does not speak TLS ({why}); is it http://?") from error
 
 
 def _addresses(host: str, port: int) -> list[str]:

@@ -91,7 +91,7 @@ def run(plan: ShardPlan, directory: Path, *, parent_pid: int) -> Exception | Non
     """Play one part; return what broke the generator, or None."""
     # A last resort that needs no working Python: the kernel ends a generator that outstays its time.
     signal.alarm(math.ceil(plan.lasts_s + plan.drain_s + BEGIN_WITHIN_S) + 30)
-    environment = Environment(user_classes=[ReplayUser], host=f"http://{plan.target.host_header}")
+    environment = Environment(user_classes=[ReplayUser], host=plan.target.url)
     player = Player(
         ShardScript(plan.score, plan.shard, plan.workers),
         terms=Terms(

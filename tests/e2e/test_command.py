@@ -13,6 +13,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from leftovers import gone, words
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
@@ -30,31 +31,6 @@ def scratch(tmp_path: Path) -> Path:
     folder = tmp_path / "scratch"
     folder.mkdir()
     return folder
-
-
-def gone(pids: list[int], scratch: Path, within_s: float) -> list[str]:
-    """Wait until processes and temporary files are gone; return what is left at the deadline."""
-    ends = time.monotonic() + within_s
-    while True:
-        left = [f"process {pid}: {_words(pid)}" for pid in pids if _runs(pid)]
-        left += [str(file) for file in scratch.iterdir()]
-        if not left or time.monotonic() > ends:
-            return left
-        time.sleep(0.1)
-
-
-def _runs(pid: int) -> bool:
-    try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
-
-
-def _words(pid: int) -> str:
-    try:
-        return " ".join(psutil.Process(pid).cmdline())
-    except psutil.Error:
-        return "gone"
 
 
 @pytest.fixture
@@ -100,7 +76,7 @@ def test_a_generator_that_froze_for_a_while_voids_the_game_day(
     running: tuple[subprocess.Popen[str], list[int]], tmp_path: Path
 ) -> None:
     process, children = running
-    [generator] = [pid for pid in children if "loadgen.openloop" in _words(pid)]
+    [generator] = [pid for pid in children if "loadgen.openloop" in words(pid)]
     os.kill(generator, signal.SIGSTOP)
     # At speed 30 three seconds are 90 of the some 1,000 s that a rehearsal takes: far more than 1 % of the requests
     # are then sent later than a second of policy time.

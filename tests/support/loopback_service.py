@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import threading
 import time
 from collections import Counter
@@ -13,13 +14,19 @@ STALL_STEP_S = 0.005
 class LoopbackService:
     """Reads request after request of each connection, keeps their heads, and lets `respond` answer.
 
+    Args:
+        encrypted: what ends TLS; None: it speaks plain HTTP.
+
     Attributes:
         heads: what was sent of each request, body included, in the order in which it came.
+        arrived_s: when each of them was there, on the monotonic clock.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, encrypted: ssl.SSLContext | None = None) -> None:
         self.heads: list[str] = []
+        self.arrived_s: list[float] = []
         self.connections = 0
+        self._encrypted = encrypted
         self.port = 0
         self._stalled_until_s = 0.0
         self._ready = threading.Event()
@@ -29,7 +36,7 @@ class LoopbackService:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"{'http' if self._encrypted is None else 'https'}://127.0.0.1:{self.port}"
 
     @property
     def targets(self) -> list[str]:
@@ -61,7 +68,7 @@ class LoopbackService:
 
     async def _serve(self) -> None:
         self._loop, self._done = asyncio.get_running_loop(), asyncio.Event()
-        server = await asyncio.start_server(self._talk, "127.0.0.1", 0, backlog=4096)
+        server = await asyncio.start_server(self._talk, "127.0.0.1", 0, backlog=4096, ssl=self._encrypted)
         self.port = server.sockets[0].getsockname()[1]
         self._ready.set()
         await self._done.wait()
@@ -77,6 +84,7 @@ class LoopbackService:
                 lengths = [line.split(": ")[1] for line in head.split("\r\n") if line.startswith("Content-Length")]
                 body = await reader.readexactly(int(lengths[0])) if lengths else b""
                 self.heads.append(head + body.decode())
+                self.arrived_s.append(time.monotonic())
                 while (wait_s := self._stalled_until_s - time.monotonic()) > 0:
                     await asyncio.sleep(max(wait_s, STALL_STEP_S))
                 if not await self.respond(head.split(" ", 2)[1], writer):

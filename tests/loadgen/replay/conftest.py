@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -50,12 +49,3 @@ def recording(tmp_path: Path) -> Callable[[Sequence[Recorded]], Path]:
         return file
 
     return write
-
-
-@pytest.fixture
-def free_port() -> int:
-    """A port of the loopback that nobody listens on."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port: int = taken.getsockname()[1]
-        return port

@@ -55,7 +55,7 @@ def test_an_allow_list_that_cannot_be_read_allows_nothing(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     "url",
     [
-        "https://127.0.0.1",
+        "https://127.0.0.1/path",
         "ftp://127.0.0.1",
         "127.0.0.1:80",
         "http://",
