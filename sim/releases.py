@@ -19,7 +19,7 @@ Ordinal = Annotated[int, Field(ge=1)]
 
 
 class _Value(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 class Latency(_Value):

@@ -28,7 +28,7 @@ BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0
 
 
 class _Value(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 class Service(_Value):
@@ -189,9 +189,18 @@ class Outage(Window):
 
 
 class Prometheus(_Value):
-    """The metrics server: samples can be asked for `lag_s` after they were scraped; in an outage nothing answers."""
+    """The metrics server.
+
+    Attributes:
+        lag_s: samples can be asked for so long after they were scraped.
+        answer_s: median time until an answer is there, and has been judged; it speaks of the instant of the question.
+        answer_sigma: standard deviation of its logarithm.
+        outages: nothing answers.
+    """
 
     lag_s: Delay = 0.0
+    answer_s: Delay = 0.0
+    answer_sigma: Spread = 0.0
     outages: tuple[Outage, ...] = ()
 
 

@@ -20,7 +20,7 @@ from pydantic import BaseModel, ValidationError
 
 from controller.manifests.documents import Document, FieldPath, ManifestError, Problem, nearest, read_documents
 from experiments.field_problems import field_problems
-from loadgen.traffic import Traffic, read_traffic
+from loadgen.traffic import Traffic
 from sim.releases import Latency, Release
 from sim.scenarios import Scenario
 from sim.suite.loading import pick
@@ -132,6 +132,8 @@ def traffic_from(spec: str) -> Traffic:
     elif "=" not in spec or Path(spec).is_file():
         if not Path(spec).is_file():
             raise SpecError(f"--traffic is {spec!r}; it needs requests/s, rps=50,shape.kind=… or a file that is there")
+        from loadgen.traffic import read_traffic
+
         return read_traffic(Path(spec))
     return _validated(Traffic, _fields(spec, "--traffic"), "--traffic")
 

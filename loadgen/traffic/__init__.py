@@ -2,11 +2,12 @@
 
 No clock, no socket; a file is read only where traffic names a recording (`recorded`). `shapes` says what traffic is,
 `rates` does the arithmetic of a rate that changes, `arrivals` turns both into the instants at which requests begin.
-Everything here is in policy time.
+Everything here is in policy time. What reads files brings a YAML library of its own and is imported when it is used.
 """
 
+from typing import TYPE_CHECKING, Any
+
 from loadgen.traffic.arrivals import REQUESTS_MAX, Schedule, schedule
-from loadgen.traffic.files import read_traffic
 from loadgen.traffic.rates import Change, RateCurve, TrafficError
 from loadgen.traffic.shapes import (
     RPS_MAX,
@@ -20,6 +21,9 @@ from loadgen.traffic.shapes import (
     Trace,
     Traffic,
 )
+
+if TYPE_CHECKING:
+    from loadgen.traffic.files import read_traffic
 
 __all__ = [
     "REQUESTS_MAX",
@@ -40,3 +44,11 @@ __all__ = [
     "read_traffic",
     "schedule",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "read_traffic":
+        from loadgen.traffic.files import read_traffic
+
+        return read_traffic
+    raise AttributeError(f"module 'loadgen.traffic' has no attribute {name!r}")

@@ -52,7 +52,7 @@ _FIELD_VALUE = re.compile(r"[\t\x20-\x7e]*")
 class _Value(BaseModel):
     """Frozen, and refusing what it does not know, so that a misspelt field is an error and not a default."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 class Route(_Value):

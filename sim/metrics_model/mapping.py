@@ -14,12 +14,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
 from sim.metrics_model.conventions import Counts, Family, known_metrics, recognise
 from sim.metrics_model.errors import PlanError, UnknownMetricError
@@ -32,7 +31,7 @@ MetricName = Annotated[str, Field(pattern=r"^[a-zA-Z_:][a-zA-Z0-9_:]*$")]
 
 
 class _Value(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 class StatusWords(_Value):
@@ -62,7 +61,12 @@ class Likeness(_Value):
 
 
 MetricsMap = Mapping[str, Likeness]
-_MAP: TypeAdapter[dict[MetricName, Likeness]] = TypeAdapter(dict[MetricName, Likeness])
+
+
+@cache
+def _map() -> TypeAdapter[dict[MetricName, Likeness]]:
+    """Return what reads a map; made when there is one, because most people need none."""
+    return TypeAdapter(dict[MetricName, Likeness])
 
 
 def read_metrics_map(file: Path) -> MetricsMap:
@@ -71,6 +75,9 @@ def read_metrics_map(file: Path) -> MetricsMap:
     Raises:
         PlanError: it cannot be read, or it is none; every problem, one a line.
     """
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
     try:
         data = file.read_bytes()
         if len(data) > FILE_MAX_BYTES:
@@ -85,7 +92,7 @@ def read_metrics_map(file: Path) -> MetricsMap:
 def metrics_map_of(value: object, where: str = "the map of metrics") -> MetricsMap:
     """Return the map that plain values are."""
     try:
-        return _MAP.validate_python(value or {})
+        return _map().validate_python(value or {})
     except ValidationError as error:
         problems = [
             f"{where}: {'.'.join(map(str, one['loc'])) or 'the document'}: {one['msg']}" for one in error.errors()

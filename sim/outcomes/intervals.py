@@ -136,8 +136,9 @@ def mean(values: Floats, cohort: Ints) -> Estimate | None:
 
 def _by_cohort(values: Floats, cohort: Ints) -> tuple[Floats, Floats]:
     """Return (cohorts,) sums of the values and (cohorts,) numbers of runs, for cohorts that have a run."""
-    _, place = np.unique(cohort, return_inverse=True)
-    return np.bincount(place, weights=values).astype(np.float64), np.bincount(place).astype(np.float64)
+    size = np.bincount(cohort)
+    there = size > 0
+    return np.bincount(cohort, weights=values)[there], size[there].astype(np.float64)
 
 
 def student(freedom: int) -> float:
