@@ -1,7 +1,8 @@
 """One analysis run's turn: ask what is due, judge it, store the status.
 
-All metrics that are due are asked at once, each within its own time limit, and judged together, as Argo Rollouts does:
-two that fail in one look fail in one status. Secrets are read when they are needed and are in no status, log or record.
+All metrics that are due, or nearly, are asked at once, each within its own time limit, and judged together, as Argo
+Rollouts does: two that fail in one look fail in one status. Secrets are read when they are needed and are in no
+status, log or record.
 """
 
 from __future__ import annotations
@@ -27,6 +28,9 @@ Json = dict[str, Any]
 
 ASKED_AT_ONCE = 16
 TURNS_IN_A_ROW_MAX = 20
+TOGETHER_S = 0.25
+"""Metrics that are due so soon after another are asked with it: answers that took a little longer must not part metrics
+of one interval for ever. Argo, which keeps whole seconds, asks up to a second early."""
 
 
 class Watcher(Protocol):
@@ -68,6 +72,8 @@ class AnalysisReconciler:
                 return None
             if not names and again_s > self.now_s() and not run.terminate and run.status.started_s is not None:
                 return again_s - self.now_s()
+            if names:
+                names, _ = due(run, self.now_s() + TOGETHER_S)
             measured = self._measure(run, names, key)
             status = advance(run, measured, self.now_s())
             if status == run.status:

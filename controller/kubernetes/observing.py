@@ -1,14 +1,17 @@
 """What is seen of one rollout: its spec, its sets of pods, its Services, its runs and templates, as a Snapshot.
 
-Reads copies only, so a look costs the API server nothing. Typed values of objects that have not changed are kept.
+Reads copies only, so a look costs the API server nothing. The typed value of an object is kept until the object
+changes, and of those that were not looked at for long the oldest go.
 """
 
 from __future__ import annotations
 
 import json
+import threading
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from controller.core.runs import AnalysisRun
 from controller.core.services import names_by_role
@@ -21,12 +24,16 @@ from controller.kubernetes.api.watching import Key
 from controller.kubernetes.cluster import Cluster
 from controller.kubernetes.replica_sets import is_owned, pod_hash_of, revision_of, seen
 from controller.kubernetes.wire import rollout_status_from
+from controller.kubernetes.wire.go_json import NotAsTypedError
+from controller.kubernetes.wire.hashes import pod_template_hash, steps_hash
 from controller.kubernetes.wire.stamps import maybe_seconds
+from controller.kubernetes.workloads import Followed, WorkloadError, Workloads
 from controller.manifests.loading import read_object
 from controller.manifests.problems import ManifestError
 from controller.manifests.values import AnalysisTemplate, Rollout
 
 Json = dict[str, Any]
+T = TypeVar("T")
 
 VALUES_KEPT = 5_000
 
@@ -45,6 +52,7 @@ class Observed:
     item: Json
     snapshot: Snapshot
     replica_sets: dict[str, Json]  # by pod hash
+    workload: Followed | None = None  # where the rollout has another's pod template
 
     @property
     def key(self) -> Key:
@@ -57,8 +65,10 @@ class Observer:
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
-        self._values: OrderedDict[tuple[str, ...], Any] = OrderedDict()
-        self._hashes: dict[tuple[str, str], str] = {}  # (rollout, our hash) -> the hash of a set that others made
+        self._workloads = Workloads(cluster)
+        self._values: OrderedDict[tuple[str, str], tuple[str, Any]] = OrderedDict()  # (uid, part) -> version, value
+        self._values_lock = threading.Lock()
+        self._hashes: dict[str, tuple[str, str]] = {}  # uid -> our hash, and the hash of a set that others made
 
     def observe(self, item: Json, status: RolloutStatus) -> Observed | Unreadable:
         """Return what is seen of a rollout, or why its spec cannot be followed.
@@ -73,11 +83,19 @@ class Observer:
         metadata = item["metadata"]
         owned = self._cluster.copies["ReplicaSet"].owned_by(metadata["uid"])
         sets = {pod_hash_of(each): each for each in owned if "deletionTimestamp" not in each["metadata"]}
-        if rollout.template is None:
-            return Unreadable(message="spec.workloadRef: Gamebird's controller follows no workload yet")
+        workload: Followed | None = None
+        if rollout.workload_ref is not None:
+            try:
+                workload = self._workloads.follow(item, rollout)
+            except WorkloadError as error:
+                return Unreadable(message=str(error))
+            item, rollout = workload.item, workload.rollout
+        pod_hash, step_hash = self._own_hashes(item, rollout, workload)
         snapshot = Snapshot(
             rollout=rollout,
-            template_hash=self._template_hash(item, rollout.template.pod_hash, sets),
+            template_hash=self._template_hash(item, pod_hash, sets),
+            step_hash=step_hash,
+            workload_replicas=None if workload is None else workload.replicas,
             generation=int(metadata.get("generation") or 0),
             status=status,
             replica_sets=tuple(self._seen(each, rollout) for each in sets.values()),
@@ -85,51 +103,59 @@ class Observer:
             runs=self._runs(metadata["uid"]),
             templates=self._templates(metadata["namespace"]),
         )
-        return Observed(item=dict(item), snapshot=snapshot, replica_sets=sets)
+        return Observed(item=dict(item), snapshot=snapshot, replica_sets=sets, workload=workload)
 
     def rollout(self, item: Json) -> Rollout | Unreadable:
         """Return the rollout's typed spec."""
         metadata = item["metadata"]
-        annotations = json.dumps(metadata.get("annotations") or {}, sort_keys=True)
-        key = ("Rollout", metadata["uid"], str(metadata.get("generation")), annotations)
-        found: Rollout | Unreadable = self._kept(key, lambda: read_rollout(item))
-        return found
+        # The status changes all the time and is not part of the value, so the resourceVersion would not do.
+        told = [metadata.get("generation"), metadata.get("annotations") or {}, metadata.get("labels") or {}]
+        return self._kept(item, json.dumps(told, sort_keys=True), read_rollout)
+
+    def names(self, item: Json) -> frozenset[str]:
+        """Return every text in a rollout's strategy: what it may name, and more."""
+        return self._kept(item, str(item["metadata"].get("generation")), _strategy_texts, part="names")
 
     def run(self, item: Json) -> AnalysisRun:
         """Return an analysis run's typed value."""
-        metadata = item["metadata"]
-        key = ("Run", metadata["uid"], metadata["resourceVersion"])
-        found: AnalysisRun = self._kept(key, lambda: analysis_run_from(item))
-        return found
+        return self._kept(item, item["metadata"]["resourceVersion"], analysis_run_from)
 
     def template_items(self, namespace: str) -> dict[tuple[str, bool], Json]:
         """Return the templates' objects by name and whether they are of the cluster."""
-        own = {
-            (each["metadata"]["name"], False): each
-            for each in self._cluster.all("AnalysisTemplate")
-            if each["metadata"]["namespace"] == namespace
-        }
+        copies = self._cluster.copies
+        own = {(each["metadata"]["name"], False): each for each in copies["AnalysisTemplate"].in_namespace(namespace)}
         return own | {(each["metadata"]["name"], True): each for each in self._cluster.all("ClusterAnalysisTemplate")}
+
+    def forget(self, uid: str) -> None:
+        """Drop what is known of an object that is gone."""
+        with self._values_lock:
+            for part in ("", "names", "hashes"):
+                self._values.pop((uid, part), None)
+        self._workloads.forget(uid)
+        self._hashes.pop(uid, None)
 
     # ---- parts
 
-    def _kept(self, key: tuple[str, ...], make: Any) -> Any:
-        found = self._values.get(key)
-        if found is None:
-            found = self._values[key] = make()
+    def _kept(self, item: Json, version: str, make: Callable[[Json], T], *, part: str = "") -> T:
+        key = (item["metadata"]["uid"], part)
+        with self._values_lock:
+            known = self._values.get(key)
+            if known is not None and known[0] == version:
+                self._values.move_to_end(key)
+                found: T = known[1]
+                return found
+        made = make(item)
+        with self._values_lock:
+            self._values[key] = version, made
+            self._values.move_to_end(key)
             while len(self._values) > VALUES_KEPT:
                 self._values.popitem(last=False)
-        return found
+        return made
 
     def _templates(self, namespace: str) -> tuple[AnalysisTemplate, ...]:
-        found = []
-        for item in self.template_items(namespace).values():
-            metadata = item["metadata"]
-            key = ("Template", metadata["uid"], metadata["resourceVersion"])
-            template = self._kept(key, lambda item=item: read_template(item))
-            if isinstance(template, AnalysisTemplate):
-                found.append(template)
-        return tuple(found)
+        items = self.template_items(namespace).values()
+        found = (self._kept(item, item["metadata"]["resourceVersion"], read_template) for item in items)
+        return tuple(template for template in found if isinstance(template, AnalysisTemplate))
 
     def _runs(self, uid: str) -> tuple[AnalysisRun, ...]:
         found = []
@@ -162,15 +188,30 @@ class Observer:
         found = self._cluster.connection.list_all(PODS, replica_set["metadata"]["namespace"], selector=selector)
         return tuple(_pod_seen(pod) for pod in found["items"] if is_owned(pod, replica_set["metadata"]["uid"]))
 
+    def _own_hashes(self, item: Json, rollout: Rollout, workload: Followed | None) -> tuple[str, str]:
+        """Return the hashes of template and steps: Argo's, or letters of our own for what Argo could not read."""
+        collisions = (item.get("status") or {}).get("collisionCount")
+        told = [item["metadata"].get("generation"), collisions, None if workload is None else workload.version]
+
+        def work_out(item: Json) -> tuple[str, str]:
+            steps = (item["spec"]["strategy"].get("canary") or {}).get("steps")
+            try:
+                return pod_template_hash(item["spec"]["template"], collisions), steps_hash(steps)
+            except NotAsTypedError:
+                assert rollout.template is not None
+                return rollout.template.pod_hash, ""
+
+        return self._kept(item, str(told), work_out, part="hashes")
+
     def _template_hash(self, item: Json, own_hash: str, sets: dict[str, Json]) -> str:
         """Return the pod hash of the rollout's template: that of a set with this very template, whoever made it."""
         if own_hash in sets or not sets:
             return own_hash
-        key = (item["metadata"]["uid"], own_hash)
-        known = self._hashes.get(key)
-        if known is None:
-            known = self._hashes[key] = self._adopted(item, sets) or own_hash
-        return known if known in sets else own_hash
+        uid: str = item["metadata"]["uid"]
+        known = self._hashes.get(uid)
+        if known is None or known[0] != own_hash:
+            known = self._hashes[uid] = (own_hash, self._adopted(item, sets) or own_hash)
+        return known[1] if known[1] in sets else own_hash
 
     def _adopted(self, item: Json, sets: dict[str, Json]) -> str | None:
         """Find the set that another controller made of this template, once the server has filled in its defaults."""
@@ -213,6 +254,20 @@ def _pod_seen(pod: Json) -> PodSeen:
         available=conditions.get("Ready") == "True",
         leaving="deletionTimestamp" in pod["metadata"],
     )
+
+
+def _strategy_texts(item: Json) -> frozenset[str]:
+    found: set[str] = set()
+    waiting: list[Any] = [(item.get("spec") or {}).get("strategy")]
+    while waiting:
+        match waiting.pop():
+            case str() as text:
+                found.add(text)
+            case dict() as fields:
+                waiting.extend(fields.values())
+            case list() as entries:
+                waiting.extend(entries)
+    return frozenset(found)
 
 
 def stored_status(item: Json) -> RolloutStatus:

@@ -86,6 +86,7 @@ class RolloutReconciler:
     def forget(self, uid: str) -> None:
         """Drop what is known of a rollout that is gone."""
         self._routes.pop(uid, None)
+        self.observer.forget(uid)
 
     def _remember(self, seen: Observed, status: RolloutStatus) -> None:
         stable, canary = names_by_role(seen.snapshot.rollout.strategy, status.stable_ping_pong)

@@ -9,16 +9,16 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from controller.kubernetes import labels
 from controller.kubernetes.acting import ActingError, Actor
 from controller.kubernetes.analyses import AnalysisReconciler, Ask
-from controller.kubernetes.api import ApiError, ConflictError, Connection, NotFoundError, Resource
+from controller.kubernetes.api import ApiError, ConflictError, Connection, ForbiddenError, NotFoundError, Resource
 from controller.kubernetes.api.leases import Lease
-from controller.kubernetes.api.watching import Changed, Key, key_of
+from controller.kubernetes.api.watching import Changed, Key, Reflector, key_of
 from controller.kubernetes.clock import Clock
 from controller.kubernetes.cluster import Cluster
 from controller.kubernetes.events import EventQueue, EventWriter
@@ -33,8 +33,24 @@ from controller.traffic.routers import Router
 Json = dict[str, Any]
 
 SYNC_WITHIN_S = 60.0
+SYNC_LOOK_S = 0.2
+REFUSED_WITHIN_S = 3.0  # a server that has just started knows its custom resources and its roles a little later
 
 log = logging.getLogger(__name__)
+
+
+def _why_not(copy: Reflector) -> ApiError:
+    """Return an error that says what could not be done to which kind, and what would help."""
+    if isinstance(copy.problem, NotFoundError):
+        return NotFoundError(
+            f"the cluster has no {copy.resource.text}, which the controller has to list and watch; "
+            "`gamebird controller crds` prints the custom resources that it needs"
+        )
+    return copy.problem or ApiError(f"{copy.resource.text} could not be listed and watched in {SYNC_WITHIN_S:g} s")
+
+
+def _same_spec(before: Json | None, after: Json | None) -> bool:
+    return before is not None and after is not None and before.get("spec") == after.get("spec")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,8 +126,7 @@ class Controller:
             self.lease.start()
         self.cluster.start()
         for copy in self.cluster.copies.values():
-            if not copy.wait_synced(SYNC_WITHIN_S) and not self._stopping.is_set():
-                raise copy.problem or ApiError(f"{copy.resource.text} could not be listed in {SYNC_WITHIN_S:g} s")
+            self._await(copy)
         for number in range(self.settings.workers):
             self._spawn("rollout", number, self.rollout_queue, self.rollouts.reconcile)
             self._spawn("analysis", number, self.analysis_queue, self.analyses.reconcile)
@@ -139,6 +154,15 @@ class Controller:
         """What ended one of the threads that must not end; None while all is well."""
         return next((copy.failure for copy in self.cluster.copies.values() if copy.failure is not None), None)
 
+    def _await(self, copy: Reflector) -> None:
+        began_s = time.monotonic()
+        while not copy.wait_followed(SYNC_LOOK_S) and not self._stopping.is_set():
+            if copy.failure is not None:
+                raise copy.failure
+            refused = isinstance(copy.problem, (ForbiddenError, NotFoundError))
+            if time.monotonic() - began_s > (REFUSED_WITHIN_S if refused else SYNC_WITHIN_S):
+                raise _why_not(copy)
+
     # ---- what wakes whom
 
     def _listener(self, resource: Resource) -> Changed:
@@ -146,6 +170,8 @@ class Controller:
             "Rollout": self._rollout_changed,
             "AnalysisRun": self._run_changed,
             "ReplicaSet": self._owned_changed,
+            "AnalysisTemplate": self._template_changed,
+            "ClusterAnalysisTemplate": self._template_changed,
         }.get(resource.kind, self._neighbour_changed)
 
     def _rollout_changed(self, before: Json | None, after: Json | None) -> None:
@@ -162,6 +188,9 @@ class Controller:
     def _run_changed(self, before: Json | None, after: Json | None) -> None:
         if after is not None and self._is_ours(after):
             self.analysis_queue.add(key_of(after))
+        if after is None and before is not None:
+            self.observer.forget(before["metadata"]["uid"])
+            self.analysis_queue.forget(key_of(before))
         self._owned_changed(before, after)
 
     def _owned_changed(self, before: Json | None, after: Json | None) -> None:
@@ -170,15 +199,27 @@ class Controller:
         if item is not None and owner is not None and owner.get("kind") == "Rollout":
             self.rollout_queue.add(Key(item["metadata"]["namespace"], owner["name"]))
 
-    def _neighbour_changed(self, before: Json | None, after: Json | None) -> None:
-        """A template, Service or Ingress: look at the rollouts that may name it."""
-        item = after or before
-        namespace = (item or {}).get("metadata", {}).get("namespace")
-        if before is not None and after is not None and before.get("spec") == after.get("spec"):
+    def _template_changed(self, before: Json | None, after: Json | None) -> None:
+        """Look at the rollouts that may use a template, of their own accord or through another template."""
+        if _same_spec(before, after):
             return
-        for rollout in self.cluster.all("Rollout"):
-            if namespace in (None, rollout["metadata"]["namespace"]) and self._is_ours(rollout):
+        for rollout in self._rollouts_beside(after or before or {}):
+            self.rollout_queue.add(key_of(rollout))
+
+    def _neighbour_changed(self, before: Json | None, after: Json | None) -> None:
+        """A Service or an Ingress: look at the rollouts that name it, and at the one that it was made for."""
+        item = after or before or {}
+        if _same_spec(before, after):
+            return
+        self._owned_changed(before, after)
+        for rollout in self._rollouts_beside(item):
+            if item["metadata"]["name"] in self.observer.names(rollout):
                 self.rollout_queue.add(key_of(rollout))
+
+    def _rollouts_beside(self, item: Json) -> Iterator[Json]:
+        namespace, rollouts = item["metadata"].get("namespace"), self.cluster.copies["Rollout"]
+        found = rollouts.all() if namespace is None else rollouts.in_namespace(namespace)
+        return (rollout for rollout in found if self._is_ours(rollout))
 
     def _is_ours(self, item: Json) -> bool:
         names = item["metadata"].get("labels") or {}

@@ -71,9 +71,11 @@ class Reflector:
         self._changed = changed
         self._items: dict[Key, Json] = {}
         self._owned: dict[str, dict[Key, Json]] = {}  # by the uid of their controller
+        self._within: dict[str, dict[Key, Json]] = {}  # by namespace
         self._gone: deque[str | None] = deque(maxlen=GONE_KEPT)
         self._lock = threading.Lock()
         self._synced = threading.Event()
+        self._followed = threading.Event()
         self._stopping = threading.Event()
         self._watch: Watch | None = None
         self._thread: threading.Thread | None = None
@@ -94,6 +96,10 @@ class Reflector:
             watch.close()
         if self._thread is not None:
             self._thread.join()
+
+    def wait_followed(self, within_s: float) -> bool:
+        """Wait until the first list is in and changes are being watched; return whether they are."""
+        return self._followed.wait(within_s)
 
     def wait_synced(self, within_s: float) -> bool:
         """Wait until the first list is in; return whether it is."""
@@ -118,6 +124,11 @@ class Reflector:
         """Return the objects whose controller has this uid. Nobody may change them."""
         with self._lock:
             return list(self._owned.get(uid, {}).values())
+
+    def in_namespace(self, namespace: str) -> list[Json]:
+        """Return the objects of one namespace. Nobody may change them."""
+        with self._lock:
+            return list(self._within.get(namespace, {}).values())
 
     def learn(self, item: Json) -> None:
         """Take in an object as the server has just answered it to a write, before its event comes.
@@ -174,6 +185,7 @@ class Reflector:
                 **({"labelSelector": self._selector} if self._selector else {}),
             }
             self._watch = self._connection.watch(self.resource, self._namespace, query, quiet_s=QUIET_S)
+            self._followed.set()
             if self._stopping.is_set():  # `stop` may have looked before there was a watch to close
                 self._watch.close()
             for event in self._watch:
@@ -206,12 +218,13 @@ class Reflector:
     def _index(self, key: Key, before: Json | None, after: Json | None) -> None:
         old, new = _owner(before), _owner(after)
         if old is not None and old != new:
-            kept = self._owned.get(old, {})
-            kept.pop(key, None)
-            if not kept:
-                self._owned.pop(old, None)
+            _unfile(self._owned, old, key)
         if new is not None and after is not None:
             self._owned.setdefault(new, {})[key] = after
+        if after is None:
+            _unfile(self._within, key.namespace, key)
+        else:
+            self._within.setdefault(key.namespace, {})[key] = after
 
     def _drop(self, key: Key) -> None:
         with self._lock:
@@ -221,6 +234,13 @@ class Reflector:
                 self._index(key, before, None)
         if before is not None and self._changed is not None:
             self._changed(before, None)
+
+
+def _unfile(index: dict[str, dict[Key, Json]], under: str, key: Key) -> None:
+    kept = index.get(under, {})
+    kept.pop(key, None)
+    if not kept:
+        index.pop(under, None)
 
 
 def _owner(item: Json | None) -> str | None:
