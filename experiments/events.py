@@ -191,6 +191,15 @@ class FaultEnded:
     why: str  # "lease", "restored", "teardown"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PersonSpoke:
+    """What somebody at the game day said: that it was detected, that it was mitigated, or a remark."""
+
+    t_s: float
+    word: str  # detected, mitigated, note
+    text: str = ""
+
+
 Event = (
     Deployed
     | StatusChanged
@@ -204,6 +213,7 @@ Event = (
     | OperatorSpoke
     | FaultBegan
     | FaultEnded
+    | PersonSpoke
 )
 
 

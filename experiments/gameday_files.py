@@ -48,19 +48,27 @@ class Expectation(_Value):
         recovered_within_s: policy seconds from that decision until no user met the canary.
         weight_max: percent of the traffic that the release got at most before the verdict.
         bad_requests_max: requests that users saw fail or saw too slow.
+        verdict_within_s: policy seconds from the deployment until the verdict.
+        steady_after: whether the steady state has to hold again once everything is restored. None: it has to where the
+            release is gone or does no harm: after an abort, or where it is as good as stable.
     """
 
     verdict: Verdict
+    verdict_within_s: _Limit | None = None
     detected_within_s: _Limit | None = None
     recovered_within_s: _Limit | None = None
     weight_max: Annotated[float, Field(strict=True, ge=0, le=100)] | None = None
     bad_requests_max: Annotated[int, Field(strict=True, ge=0)] | None = None
+    steady_after: Annotated[bool, Field(strict=True)] | None = None
 
 
 class Setup(_Value):
     """What is rehearsed: the entry `gamebird` of a game day's `extensions`.
 
     Attributes:
+        purpose: why a team should play it.
+        blast_radius: who and what is hurt while it is played.
+        pass_rule: in words, when it counts as passed.
         policies: manifests by policy; paths count from the game day's folder.
         rollout: which Rollout, where the manifests hold several.
         traffic: what users ask for, in policy time; or the name of a file that describes or recorded it.
@@ -75,6 +83,8 @@ class Setup(_Value):
 
     name: Literal["gamebird"] = "gamebird"
     purpose: str = ""
+    blast_radius: str = ""
+    pass_rule: str = ""
     policies: Annotated[dict[PolicyName, Annotated[tuple[str, ...], Field(min_length=1)]], Field(min_length=1)]
     rollout: str | None = None
     traffic: Traffic
@@ -95,6 +105,13 @@ class Setup(_Value):
             return read_traffic(Path((info.context or {}).get("folder", "")) / value)
         except TrafficError as error:
             raise ValueError(f"traffic that can be read; {'; '.join(str(error).splitlines())}") from error
+
+    def is_steady_after(self, policy: str) -> bool:
+        """Whether the steady state has to hold again, under one policy, once everything is restored."""
+        expect = self.expect[policy]
+        if expect.steady_after is not None:
+            return expect.steady_after
+        return expect.verdict == "aborted" or self.release == self.stable
 
     @model_validator(mode="after")
     def _one_expectation_each(self) -> Setup:

@@ -22,6 +22,7 @@ class Provenance:
         started_at: RFC 3339, the wall's time.
         versions: by package; the query server's under `metrics`.
         inputs: SHA-256 by file, as the game day names them.
+        game_day_file: which of the inputs is the game day itself; the others are manifests.
     """
 
     started_at: str
@@ -31,6 +32,7 @@ class Provenance:
     machine: str
     metrics_server: str
     inputs: Mapping[str, str]
+    game_day_file: str = ""
 
 
 def collect(
@@ -40,6 +42,7 @@ def collect(
     metrics_server: str,
     inputs: Iterable[tuple[str, Path]],
     started_at: datetime | None = None,
+    game_day_file: str = "",
 ) -> Provenance:
     """Return the provenance of a rehearsal that starts now."""
     versions = {"python": platform.python_version()}
@@ -56,4 +59,5 @@ def collect(
         machine=f"{platform.system()} {platform.machine()}, {os.cpu_count() or 1} CPUs",
         metrics_server=metrics_server,
         inputs={name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in inputs},
+        game_day_file=game_day_file,
     )

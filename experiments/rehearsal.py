@@ -126,6 +126,8 @@ class Rehearsal:
     failure: Exception | None = None
     interrupted: bool = False  # somebody wants it to end; kept, because the exception alone can get lost on its way
     started_at: datetime | None = None
+    steady_before: bool | None = None
+    steady_after: bool | None = None
     _seen: _Seen = field(default_factory=_Seen)
     _changed: threading.Condition = field(default_factory=threading.Condition)
     _subscribers: list[Callable[[Event], None]] = field(default_factory=list)
@@ -325,6 +327,14 @@ class Rehearsal:
         return (after.bad - before.bad) / requests
 
     # ---- waiting
+
+    def wait(self, for_s: float) -> None:
+        """Let so many policy seconds pass.
+
+        Raises:
+            RehearsalError: the world, or the traffic, has died meanwhile.
+        """
+        self._await(lambda: False, self.world.clock.now_s() + for_s)
 
     def _await_instant(self, timed: Timed) -> bool:
         """Wait for an action's instant; False when the verdict came first and it can come no more."""

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from controller.manifests.problems import ManifestError, Problem
 from experiments.chaos import stage
 from experiments.gameday_files import GameDay, refuse_releases, refuse_traffic
+from experiments.instants import Fault
 from experiments.provenance import collect
 from experiments.rehearsal import Rehearsal, World, describe
 from experiments.report.series import series_of
@@ -199,8 +200,14 @@ def score_rehearsal(rehearsal: Rehearsal) -> Scorecard:
                 metrics_server=rehearsal.metrics_server,
                 inputs=inputs,
                 started_at=rehearsal.started_at,
+                game_day_file=game_day.path.name,
             ),
             notes=tuple(rehearsal.notes),
+            planned_faults=tuple(entry.action.func for entry in game_day.method if isinstance(entry.action, Fault)),
+            plans_steady_before=True,
+            plans_steady_after=setup.is_steady_after(rehearsal.policy),
+            steady_before=rehearsal.steady_before,
+            steady_after=rehearsal.steady_after,
         )
     )
 

@@ -14,10 +14,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from experiments.events import Deployed, Event, FaultBegan, WeightSet
+from experiments.checks import Check, Facts, Plan, checks_of, score_of
+from experiments.events import Deployed, Event, WeightSet
 from experiments.gameday_files import Expectation
 from experiments.provenance import Provenance
-from experiments.story import DecisionLine, FaultLine, MeasurementLine, decision_lines, fault_lines, measurement_lines
+from experiments.story import (
+    DecisionLine,
+    FaultLine,
+    MeasurementLine,
+    PersonLine,
+    decision_lines,
+    fault_lines,
+    measurement_lines,
+    person_lines,
+)
 from experiments.users import UNDER_TEST, RevisionCount, RouteCount, is_bad, revision_counts, route_counts, settled
 from experiments.verdicts import Verdict, find_verdict
 from loadgen.openloop.figures import LAG_SHARE
@@ -27,16 +37,6 @@ if TYPE_CHECKING:
 
 ROUTES_MAX = 50
 """A scorecard tells so many routes, those that the release failed most."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
-    """One expectation and what came of it."""
-
-    what: str
-    expected: str
-    actual: str
-    held: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +98,7 @@ class Scorecard:
     measurements: tuple[MeasurementLine, ...]
     decisions: tuple[DecisionLine, ...]
     faults: tuple[FaultLine, ...]
+    people: tuple[PersonLine, ...]
     notes: tuple[str, ...]
     load: LoadValidity
     void_because: tuple[str, ...]
@@ -107,6 +108,11 @@ class Scorecard:
     def void(self) -> bool:
         """Whether this rehearsal is no evidence, neither that something holds nor that it does not."""
         return bool(self.void_because)
+
+    @property
+    def score(self) -> int | None:
+        """The percentage of planned checks that held with evidence; None where nothing may be learnt."""
+        return None if self.void else score_of(self.checks)
 
     @property
     def failed_route(self) -> RouteCount | None:
@@ -133,6 +139,10 @@ class Evidence:
         requests: one row per request, as the load generator's records give it.
         validity: the load generator's verdict on its own run, as plain values.
         ended_s: the world's policy time at the end.
+        planned_faults: the kinds of the faults that the method puts in force.
+        plans_steady_before, plans_steady_after: whether the steady state has to hold then.
+        steady_before, steady_after: whether it did; None: nobody saw.
+        left: what of the rehearsal still ran when it had ended; None: nobody looked.
     """
 
     game_day: str
@@ -149,6 +159,12 @@ class Evidence:
     ended_s: float
     provenance: Provenance
     notes: tuple[str, ...] = ()
+    planned_faults: tuple[str, ...] = ()
+    plans_steady_before: bool = False
+    plans_steady_after: bool = False
+    steady_before: bool | None = None
+    steady_after: bool | None = None
+    left: tuple[str, ...] | None = None
 
 
 def score(evidence: Evidence) -> Scorecard:
@@ -167,17 +183,32 @@ def score(evidence: Evidence) -> Scorecard:
     if aborted_s is not None and len(met):
         recovery_s = max(0.0, float(met["sent_s"].max()) - aborted_s, _closed_s(evidence.events, aborted_s) - aborted_s)
     measurements = measurement_lines(evidence.events, t0_s)
-    facts = _Facts(
+    weight_max = _weight_max(evidence.events, t0_s, release_hash, said_by.t_s if said_by else evidence.ended_s)
+    faults = fault_lines(evidence.events, t0_s)
+    silent = evidence.rps > 0 and not len(since)
+    load = load_validity(evidence.validity)
+    facts = Facts(
         verdict=verdict,
+        verdict_s=None if said_by is None else said_by.t_s - t0_s,
         detection_s=aborted_s - first_s if aborted_s is not None and first_s is not None else None,
         recovery_s=recovery_s,
-        weight_max=_weight_max(evidence.events, t0_s, release_hash, said_by.t_s if said_by else evidence.ended_s),
-        bad=int(np.count_nonzero(bad)),
+        weight_max=weight_max if deployed else None,
+        bad=None if silent else int(np.count_nonzero(bad)),
+        counts=load.counts,
+        faults=faults,
+        steady_before=evidence.steady_before,
+        steady_after=evidence.steady_after,
+        left=evidence.left,
+    )
+    plan = Plan(
+        expect=evidence.expect,
+        faults=evidence.planned_faults,
+        rps=evidence.rps,
+        steady_before=evidence.plans_steady_before,
+        steady_after=evidence.plans_steady_after,
     )
     by_release = (since["revision"] == release_hash).to_numpy()
     until_s = said_by.t_s if said_by is not None and verdict is Verdict.PROMOTED else float("inf")
-    load = load_validity(evidence.validity)
-    faults = fault_lines(evidence.events, t0_s)
     return Scorecard(
         game_day=evidence.game_day,
         title=evidence.title,
@@ -185,24 +216,25 @@ def score(evidence: Evidence) -> Scorecard:
         release=evidence.release,
         expected=evidence.expect.verdict,
         verdict=verdict,
-        checks=_checks(evidence, facts, load),
+        checks=checks_of(plan, facts),
         detection_s=facts.detection_s,
         recovery_s=recovery_s,
         recovery_wall_s=None if recovery_s is None else recovery_s / evidence.speed,
         first_canary_s=None if first_s is None else first_s - t0_s,
-        verdict_s=None if said_by is None else said_by.t_s - t0_s,
+        verdict_s=facts.verdict_s,
         ended_s=evidence.ended_s - t0_s,
-        weight_max=facts.weight_max,
+        weight_max=weight_max,
         requests=len(since),
-        bad=facts.bad,
+        bad=int(np.count_nonzero(bad)),
         bad_by_release=int(np.count_nonzero(bad & by_release)),
         bad_until_verdict=int(np.count_nonzero(bad & by_release & (since["sent_s"] <= until_s).to_numpy())),
-        bad_share=facts.bad / len(since) if len(since) else None,
+        bad_share=float(np.mean(bad)) if len(since) else None,
         revisions=revision_counts(since, evidence.slow_after_s, evidence.events),
         routes=route_counts(since, evidence.slow_after_s, release_hash)[:ROUTES_MAX],
         measurements=measurements,
         decisions=decision_lines(evidence.events, measurements, t0_s, release_hash),
         faults=faults,
+        people=person_lines(evidence.events, t0_s),
         notes=evidence.notes + _notes(evidence, facts, faults),
         load=load,
         void_because=_void_because(evidence),
@@ -273,64 +305,7 @@ def _closed_s(events: Sequence[Event], aborted_s: float) -> float:
     return next((t_s for t_s in closed if t_s >= aborted_s), aborted_s)
 
 
-# ---- expectations
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Facts:
-    """The numbers that expectations are about."""
-
-    verdict: Verdict
-    detection_s: float | None
-    recovery_s: float | None
-    weight_max: float
-    bad: int
-
-
-def _checks(evidence: Evidence, facts: _Facts, load: LoadValidity) -> tuple[Check, ...]:
-    expect = evidence.expect
-    checks = [
-        Check(
-            what="verdict",
-            expected=expect.verdict,
-            actual=facts.verdict.value,
-            held=facts.verdict.value == expect.verdict,
-        )
-    ]
-    limits: tuple[tuple[str, float | None, float | None, str], ...] = (
-        ("detection time", expect.detected_within_s, facts.detection_s, " s"),
-        ("recovery time", expect.recovered_within_s, facts.recovery_s, " s"),
-        ("largest weight", expect.weight_max, facts.weight_max, " %"),
-        ("bad requests", expect.bad_requests_max, facts.bad, ""),
-    )
-    for what, limit, actual, unit in limits:
-        if limit is not None:
-            checks.append(
-                Check(
-                    what=what,
-                    expected=f"at most {limit:g}{unit}",
-                    actual="not seen" if actual is None else f"{actual:.4g}{unit}",
-                    held=actual is not None and actual <= limit,
-                )
-            )
-    if evidence.rps > 0:
-        checks.append(
-            Check(what="load", expected="valid counts", actual=f"{load.counts} counts", held=load.counts == "valid")
-        )
-    left = [fault.name for fault in fault_lines(evidence.events, 0.0) if fault.ended_s is None]
-    if any(isinstance(event, FaultBegan) for event in evidence.events):
-        checks.append(
-            Check(
-                what="faults restored",
-                expected="all",
-                actual=f"not {', '.join(left)}" if left else "all",
-                held=not left,
-            )
-        )
-    return tuple(checks)
-
-
-def _notes(evidence: Evidence, facts: _Facts, faults: Sequence[FaultLine]) -> tuple[str, ...]:
+def _notes(evidence: Evidence, facts: Facts, faults: Sequence[FaultLine]) -> tuple[str, ...]:
     notes = []
     if evidence.rps > 0:
         notes.append(

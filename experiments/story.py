@@ -16,6 +16,7 @@ from experiments.events import (
     FaultBegan,
     FaultEnded,
     MeasurementTaken,
+    PersonSpoke,
     PodEnded,
     RunChanged,
     StatusChanged,
@@ -195,4 +196,29 @@ def fault_lines(events: Sequence[Event], t0_s: float) -> tuple[FaultLine, ...]:
         )
         for event in events
         if isinstance(event, FaultBegan)
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PersonLine:
+    """What somebody said, seconds since the deployment and since the first harm was done; None: before it."""
+
+    t_s: float
+    since_harm_s: float | None
+    word: str
+    text: str
+
+
+def person_lines(events: Sequence[Event], t0_s: float) -> tuple[PersonLine, ...]:
+    """Return what people said, in order of time. Harm begins with the first fault, or with the release itself."""
+    harm_s = next((event.t_s for event in events if isinstance(event, FaultBegan)), t0_s)
+    return tuple(
+        PersonLine(
+            t_s=event.t_s - t0_s,
+            since_harm_s=event.t_s - harm_s if event.t_s >= harm_s else None,
+            word=event.word,
+            text=event.text,
+        )
+        for event in events
+        if isinstance(event, PersonSpoke)
     )

@@ -21,6 +21,7 @@ import yaml
 from chaoslib.exceptions import InterruptExecution
 
 from experiments.chaos import stage
+from experiments.chaos.steady import steady_after_restore
 
 logger = logging.getLogger("chaostoolkit")
 
@@ -43,11 +44,19 @@ def before_experiment_control(context: dict[str, Any], **_: Any) -> None:
         raise InterruptExecution(f"The world did not start: {error}") from error
 
 
-def after_experiment_control(context: dict[str, Any], state: Any = None, **_: Any) -> None:
-    """Take the world down and, under `chaos run`, say what came out."""
+def after_experiment_control(
+    context: dict[str, Any], state: Any = None, configuration: Any = None, secrets: Any = None, **_: Any
+) -> None:
+    """Restore everything, see whether users are served again, take the world down and say what came out."""
     if not stage.is_on():
         return
     rehearsal = stage.current()
+    try:
+        if isinstance(state, dict):
+            steady_after_restore(rehearsal, context, state, configuration, secrets)
+    except Exception as error:
+        rehearsal.failure = rehearsal.failure or error
+        logger.error("What came after the faults was not seen: %s", error)
     try:
         rehearsal.stop()
     except Exception as error:

@@ -98,6 +98,7 @@ def _held(table: RunTable, expect: Expectation) -> NDArray[np.bool_]:
     wanted = [outcome for outcome, verdict in _VERDICTS.items() if verdict.value == expect.verdict]
     held = np.isin(table.outcome, wanted)
     for values, limit in (
+        (table.ended_s, expect.verdict_within_s),
         (table.detected_s, expect.detected_within_s),
         (table.recovered_s, expect.recovered_within_s),
         (table.weight_max, expect.weight_max),

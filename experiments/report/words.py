@@ -87,6 +87,7 @@ def comparison(cards: Sequence[Scorecard]) -> list[tuple[str, list[str]]]:
         ("requests", [count(card.requests) for card in cards]),
         ("took", [seconds(card.ended_s) for card in cards]),
         ("load", [_load(card) for card in cards]),
+        ("score", ["–" if card.score is None else f"{card.score} of 100" for card in cards]),
         ("expectations", ["void" if card.void else "hold" if card.holds else "do not hold" for card in cards]),
     ]
     return rows

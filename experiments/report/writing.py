@@ -112,7 +112,7 @@ def report_as_json(rehearsed: Sequence[Rehearsed]) -> dict[str, Any]:
 def card_as_json(card: Scorecard) -> dict[str, Any]:
     """Return a scorecard as plain values."""
     values: dict[str, Any] = plain(card)
-    return {**values, "holds": card.holds, "void": card.void}
+    return {**values, "holds": card.holds, "void": card.void, "score": card.score}
 
 
 def plain(value: Any) -> Any:
