@@ -17,6 +17,7 @@ from controller.core.actions import (
     RemoveManagedRoutes,
     RestartPod,
     ScaleReplicaSet,
+    ScaleWorkload,
     SelectService,
     SetHeaderRoute,
     SetMirrorRoute,
@@ -36,7 +37,7 @@ from controller.kubernetes.api.watching import Key
 from controller.kubernetes.cluster import Cluster
 from controller.kubernetes.events import EventQueue
 from controller.kubernetes.observing import Observed, Observer
-from controller.kubernetes.replica_sets import new_replica_set, put_metadata, role_metadata
+from controller.kubernetes.replica_sets import is_owned, new_replica_set, put_metadata, role_metadata
 from controller.kubernetes.wire.stamps import stamp
 from controller.manifests.values import AnalysisTemplate, PodMetadata, Rollout, RolloutAnalysis, find_templates
 from controller.traffic.routers import Router, RouterError
@@ -92,7 +93,8 @@ class Actor:
             metadata=_first_metadata(rollout, is_first=not seen.replica_sets),
         )
         found = self.cluster.create("ReplicaSet", body)
-        if (found["metadata"].get("labels") or {}).get(labels.POD_HASH) != action.pod_hash:
+        if not is_owned(found, seen.item["metadata"]["uid"]):
+            self._count_collision(seen)
             raise ActingError(f"a ReplicaSet {action.name} is there already and is of something else")
         seen.replica_sets[action.pod_hash] = found
         self._note_revision(seen, action.revision)
@@ -106,6 +108,16 @@ class Actor:
         if annotations.get(labels.DESIRED_REPLICAS) != str(action.desired_replicas):
             patch["metadata"] = {"annotations": {labels.DESIRED_REPLICAS: str(action.desired_replicas)}}
         self._patch_set(action.pod_hash, seen, patch)
+
+    def _scale_workload(self, action: ScaleWorkload, seen: Observed) -> None:
+        assert seen.workload is not None
+        if seen.workload.replicas != action.replicas:
+            metadata = seen.workload.workload["metadata"]
+            patch = {
+                "metadata": {"resourceVersion": metadata["resourceVersion"]},
+                "spec": {"replicas": action.replicas},
+            }
+            self.cluster.patch("Deployment", Key(metadata["namespace"], metadata["name"]), patch)
 
     def _delete(self, action: DeleteReplicaSet, seen: Observed) -> None:
         item = seen.replica_sets.pop(action.pod_hash, None)
@@ -225,6 +237,15 @@ class Actor:
             }
             seen.replica_sets[pod_hash] = self.cluster.patch("ReplicaSet", key, guarded)
 
+    def _count_collision(self, seen: Observed) -> None:
+        """Let the template get another hash, as Argo does where a name is taken: the count goes into it."""
+        count = int((seen.item.get("status") or {}).get("collisionCount") or 0) + 1
+        patch = {
+            "metadata": {"resourceVersion": seen.item["metadata"]["resourceVersion"]},
+            "status": {"collisionCount": count},
+        }
+        self.cluster.patch("Rollout", seen.key, patch, subresource="status")
+
     def _note_revision(self, seen: Observed, revision: int) -> None:
         if (seen.item["metadata"].get("annotations") or {}).get(labels.REVISION) != str(revision):
             patch = {"metadata": {"annotations": {labels.REVISION: str(revision)}}}
@@ -234,6 +255,7 @@ class Actor:
 _HANDLERS: dict[type, Callable[..., None]] = {
     CreateReplicaSet: Actor._create,
     ScaleReplicaSet: Actor._scale,
+    ScaleWorkload: Actor._scale_workload,
     DeleteReplicaSet: Actor._delete,
     SetRevision: Actor._revise,
     SetScaleDownDeadline: Actor._set_deadline,

@@ -6,6 +6,7 @@ just changed. A write that meets somebody else's change raises and is decided an
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -14,9 +15,11 @@ from controller.kubernetes.api.resources import (
     ANALYSIS_RUNS,
     ANALYSIS_TEMPLATES,
     CLUSTER_ANALYSIS_TEMPLATES,
+    DEPLOYMENTS,
     DESTINATION_RULES,
     HTTP_ROUTES,
     INGRESSES,
+    POD_TEMPLATES,
     PODS,
     REPLICA_SETS,
     ROLLOUTS,
@@ -37,11 +40,15 @@ WATCHED = (
     SERVICES,
     INGRESSES,
 )
-"""Kinds that every cluster with Argo's CRDs has. Pods, routes and Secrets are asked for when they are needed."""
+"""Kinds that every cluster with Argo's CRDs has. Pods and Secrets are asked for when they are needed."""
 
-_BY_KIND: dict[str, Resource] = {
-    each.kind: each for each in (*WATCHED, PODS, SECRETS, HTTP_ROUTES, VIRTUAL_SERVICES, DESTINATION_RULES)
-}
+ON_DEMAND = (DEPLOYMENTS, POD_TEMPLATES, HTTP_ROUTES, VIRTUAL_SERVICES, DESTINATION_RULES)
+"""Kinds that are watched once a rollout names one. Until the first list is in, and without the right to watch, or
+without the kind, each question goes to the API server."""
+
+_BY_KIND: dict[str, Resource] = {each.kind: each for each in (*WATCHED, *ON_DEMAND, PODS, SECRETS)}
+
+_STATUS_WITH_OBJECT = frozenset({"AnalysisRun"})  # Argo's definition of it has no /status, so ours has none either
 
 
 class Cluster:
@@ -56,30 +63,41 @@ class Cluster:
         watched: Iterable[Resource] = WATCHED,
     ) -> None:
         self.connection = connection
-        self.copies: dict[str, Reflector] = {
-            resource.kind: Reflector(
-                connection,
-                resource,
-                namespace=namespace if resource.namespaced else None,
-                changed=None if changed is None else changed(resource),
-            )
-            for resource in watched
-        }
+        self._namespace, self._changed = namespace, changed
+        self.copies: dict[str, Reflector] = {resource.kind: self._make(resource) for resource in watched}
+        self._asked_for: dict[str, Reflector] = {}
+        self._begins = threading.Lock()
+        self._started = False
 
     def start(self) -> None:
         """Begin to keep the copies."""
+        self._started = True
         for copy in self.copies.values():
             copy.start()
 
     def stop(self) -> None:
         """End all watches."""
-        for copy in self.copies.values():
+        self._started = False
+        with self._begins:
+            asked_for = list(self._asked_for.values())
+        for copy in (*self.copies.values(), *asked_for):
             copy.stop()
+
+    def _make(self, resource: Resource) -> Reflector:
+        return Reflector(
+            self.connection,
+            resource,
+            namespace=self._namespace if resource.namespaced else None,
+            changed=None if self._changed is None else self._changed(resource),
+        )
 
     def get(self, kind: str, key: Key) -> Json | None:
         """Return an object, from the copy where there is one. Nobody may change it."""
         copy = self.copies.get(kind)
         if copy is not None:
+            return copy.get(key)
+        copy = self._on_demand(kind)
+        if copy is not None and copy.synced and copy.problem is None:
             return copy.get(key)
         try:
             return self.connection.get(_BY_KIND[kind], key.namespace or None, key.name)
@@ -99,9 +117,10 @@ class Cluster:
             found = self.connection.get(resource, namespace, body["metadata"]["name"])
         return self._learn(kind, found)
 
-    def patch(self, kind: str, key: Key, body: Json) -> Json:
+    def patch(self, kind: str, key: Key, body: Json, *, subresource: str | None = None) -> Json:
         """Merge a patch into an object."""
-        return self._learn(kind, self.connection.patch(_BY_KIND[kind], key.namespace or None, key.name, body))
+        resource, namespace = _BY_KIND[kind], key.namespace or None
+        return self._learn(kind, self.connection.patch(resource, namespace, key.name, body, subresource=subresource))
 
     def replace(self, kind: str, body: Json) -> Json:
         """Replace an object, if nobody has changed it since it was read."""
@@ -111,7 +130,8 @@ class Cluster:
         """Store a status, if nobody has changed the object since it was read."""
         body = {**item, "status": status}
         namespace = item["metadata"].get("namespace")
-        return self._learn(kind, self.connection.replace(_BY_KIND[kind], namespace, body, subresource="status"))
+        part = None if kind in _STATUS_WITH_OBJECT else "status"
+        return self._learn(kind, self.connection.replace(_BY_KIND[kind], namespace, body, subresource=part))
 
     def delete(self, kind: str, key: Key) -> None:
         """Delete an object; one that is gone already is no mistake."""
@@ -120,8 +140,20 @@ class Cluster:
         except NotFoundError:
             return
 
+    def _on_demand(self, kind: str) -> Reflector | None:
+        """Return the copy of a kind that few clusters need, begun at the first question."""
+        resource = next((each for each in ON_DEMAND if each.kind == kind), None)
+        if resource is None or not self._started:
+            return None
+        with self._begins:
+            copy = self._asked_for.get(kind)
+            if copy is None:
+                copy = self._asked_for[kind] = self._make(resource)
+                copy.start()
+            return copy
+
     def _learn(self, kind: str, item: Json) -> Json:
-        copy = self.copies.get(kind)
+        copy = self.copies.get(kind) or self._asked_for.get(kind)
         if copy is not None:
             copy.learn(item)
         return item

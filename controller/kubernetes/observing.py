@@ -258,7 +258,8 @@ def _pod_seen(pod: Json) -> PodSeen:
 
 def _strategy_texts(item: Json) -> frozenset[str]:
     found: set[str] = set()
-    waiting: list[Any] = [(item.get("spec") or {}).get("strategy")]
+    spec = item.get("spec") or {}
+    waiting: list[Any] = [spec.get("strategy"), spec.get("workloadRef")]
     while waiting:
         match waiting.pop():
             case str() as text:

@@ -8,20 +8,22 @@ status, in Argo's words, and nothing is done about it.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
+from controller.core.actions import SetWeight
 from controller.core.decisions import Decision, decide
 from controller.core.services import names_by_role
 from controller.core.status import Condition, ConditionKind, Phase, RolloutStatus, Truth
+from controller.kubernetes import labels
 from controller.kubernetes.acting import Actor
 from controller.kubernetes.api.watching import Key
 from controller.kubernetes.cluster import Cluster
 from controller.kubernetes.events import EventQueue
 from controller.kubernetes.observing import Observed, Observer, Unreadable, stored_status
 from controller.kubernetes.wire import rollout_status_json
-from controller.manifests.values import LabelSelector
+from controller.manifests.values import LabelSelector, Step
 
 Json = dict[str, Any]
 
@@ -66,7 +68,7 @@ class RolloutReconciler:
                 return None
             status = stored_status(item)
             uid = item["metadata"]["uid"]
-            status = replace(status, routes=self._routes.get(uid, ()))
+            status = replace(status, routes=self._routes_of(item, status))
             seen = self.observer.observe(item, status)
             now_s = self.now_s()
             if isinstance(seen, Unreadable):
@@ -78,8 +80,10 @@ class RolloutReconciler:
             if self.watcher is not None and (decision.changed or decision.records):
                 self.watcher.decided(key, status, decision)
             self._routes[uid] = decision.status.routes
+            self._note_workload(seen)
             self._remember(seen, decision.status)
             if not decision.changed:
+                self._repair_weight(seen, decision)
                 return None if decision.look_again_s is None else max(decision.look_again_s - self.now_s(), 0.0)
         raise NoFixedPointError(f"{key}: {LOOKS_IN_A_ROW_MAX} decisions in a row and no fixed point")
 
@@ -87,6 +91,37 @@ class RolloutReconciler:
         """Drop what is known of a rollout that is gone."""
         self._routes.pop(uid, None)
         self.observer.forget(uid)
+
+    def _routes_of(self, item: Json, status: RolloutStatus) -> tuple[str, ...]:
+        """Return the steps' routes that hold. A controller that has just started goes by the steps that are behind."""
+        known = self._routes.get(item["metadata"]["uid"])
+        if known is not None:
+            return known
+        rollout = self.observer.rollout(item)
+        if isinstance(rollout, Unreadable):
+            return ()
+        return routes_set(rollout.strategy.steps[: status.step_index or 0])
+
+    def _repair_weight(self, seen: Observed, decision: Decision) -> None:
+        """Write the weight again where somebody has changed the router's object; only what the status says counts."""
+        weights = decision.status.weights
+        if weights is None or any(isinstance(action, SetWeight) for action in decision.actions):
+            return
+        router = self.actor.router(seen)
+        if router is None or router.weight() in (None, weights.canary):
+            return
+        total = seen.snapshot.rollout.total_weight
+        hashes = {"canary_hash": weights.canary_hash, "stable_hash": weights.stable_hash}
+        self.actor.carry_out(SetWeight(canary=weights.canary, total=total, **hashes), seen)
+
+    def _note_workload(self, seen: Observed) -> None:
+        """Note the generation of the workload whose template was followed, as Argo does."""
+        if seen.workload is None:
+            return
+        annotations = seen.item["metadata"].get("annotations") or {}
+        if annotations.get(labels.WORKLOAD_GENERATION) != seen.workload.generation:
+            patch = {"metadata": {"annotations": {labels.WORKLOAD_GENERATION: seen.workload.generation}}}
+            seen.item.update(self.cluster.patch("Rollout", seen.key, patch))
 
     def _remember(self, seen: Observed, status: RolloutStatus) -> None:
         stable, canary = names_by_role(seen.snapshot.rollout.strategy, status.stable_ping_pong)
@@ -96,10 +131,15 @@ class RolloutReconciler:
             canary_service=canary,
             stable_service=stable,
         )
+        if seen.workload is not None:
+            stored["workloadObservedGeneration"] = seen.workload.generation
         self._store(seen.item, stored)
 
     def _store(self, item: Json, stored: Json) -> None:
-        if stored != (item.get("status") or {}):
+        known = item.get("status") or {}
+        if "collisionCount" in known:  # the hash of the template depends on it
+            stored["collisionCount"] = known["collisionCount"]
+        if stored != known:
             self.cluster.replace_status("Rollout", item, stored)
 
     def _refuse(self, item: Json, status: RolloutStatus, why: str, now_s: float) -> None:
@@ -125,6 +165,17 @@ class RolloutReconciler:
             conditions=(known, *others),
         )
         self._store(item, rollout_status_json(refused, selector=str((item.get("status") or {}).get("selector", ""))))
+
+
+def routes_set(steps: Iterable[Step]) -> tuple[str, ...]:
+    """Return the routes that these steps have set, as a status remembers them: the last step of each name counts."""
+    found: dict[str, str] = {}
+    for index, step in enumerate(steps):
+        for route in (step.set_header_route, step.set_mirror_route):
+            if route is not None:
+                found.pop(route.name, None)
+                found[route.name] = f"{route.name}@{index}"
+    return tuple(found.values())
 
 
 def selector_text(selector: LabelSelector | None) -> str:

@@ -50,7 +50,10 @@ def _why_not(copy: Reflector) -> ApiError:
 
 
 def _same_spec(before: Json | None, after: Json | None) -> bool:
-    return before is not None and after is not None and before.get("spec") == after.get("spec")
+    """Whether nothing changed that a rollout may depend on; an Ingress has its weight in an annotation."""
+    if before is None or after is None or before.get("spec") != after.get("spec"):
+        return False
+    return bool(before["metadata"].get("annotations") == after["metadata"].get("annotations"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
