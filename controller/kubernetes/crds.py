@@ -1,7 +1,8 @@
 """The custom resources that the controller works with, for clusters that do not have Argo Rollouts' own.
 
-Status and scale are subresources, as in Argo's. The schemas are structural and name the fields that Gamebird reads;
-what they leave open is checked by the controller itself, which says more of it than a schema can.
+Subresources are those of Argo's definitions, so that one way of writing fits both: a Rollout has /status and /scale, an
+AnalysisRun's status is written with the object. `schemas` says what is in them; what a schema cannot say is checked by
+the controller itself, which names the field and what would do.
 """
 
 from __future__ import annotations
@@ -15,14 +16,10 @@ from controller.kubernetes.api.resources import (
     ROLLOUTS,
     Resource,
 )
-from controller.manifests.reading.fields import BLOCKS, Treatment
+from controller.kubernetes.schemas import schema_of
 
 Json = dict[str, Any]
 
-_OPEN: Json = {"x-kubernetes-preserve-unknown-fields": True}
-_WHOLE = ("replicas", "minReadySeconds", "revisionHistoryLimit", "progressDeadlineSeconds")
-_FLAGS = ("paused", "progressDeadlineAbort", "terminate")
-_LISTS = ("metrics", "args", "templates", "dryRun", "measurementRetention")
 _COLUMNS: dict[str, list[Json]] = {
     "Rollout": [
         {"name": "Desired", "type": "integer", "jsonPath": ".spec.replicas"},
@@ -48,18 +45,17 @@ _ABOUT = {
 def custom_resources() -> list[Json]:
     """Return the definitions, ready to be applied."""
     return [
-        _definition(ROLLOUTS, "rollout", short="ro"),
-        _definition(ANALYSIS_TEMPLATES, "analysisTemplate", short="at"),
-        _definition(CLUSTER_ANALYSIS_TEMPLATES, "analysisTemplate", short="cat"),
-        _definition(ANALYSIS_RUNS, "analysisRun", short="ar"),
+        _definition(ROLLOUTS, short="ro"),
+        _definition(ANALYSIS_TEMPLATES, short="at"),
+        _definition(CLUSTER_ANALYSIS_TEMPLATES, short="cat"),
+        _definition(ANALYSIS_RUNS, short="ar"),
     ]
 
 
-def _definition(resource: Resource, block: str, *, short: str) -> Json:
+def _definition(resource: Resource, *, short: str) -> Json:
     subresources: Json = {}
-    if resource.kind in ("Rollout", "AnalysisRun"):
-        subresources["status"] = {}
     if resource.kind == "Rollout":
+        subresources["status"] = {}
         subresources["scale"] = {
             "specReplicasPath": ".spec.replicas",
             "statusReplicasPath": ".status.HPAReplicas",
@@ -69,7 +65,7 @@ def _definition(resource: Resource, block: str, *, short: str) -> Json:
         "name": resource.version,
         "served": True,
         "storage": True,
-        "schema": {"openAPIV3Schema": _schema(resource.kind, block)},
+        "schema": {"openAPIV3Schema": _schema(resource.kind)},
         "additionalPrinterColumns": _COLUMNS.get(resource.kind, [_COLUMNS["AnalysisRun"][-1]]),
     }
     if subresources:
@@ -93,30 +89,18 @@ def _definition(resource: Resource, block: str, *, short: str) -> Json:
     }
 
 
-def _schema(kind: str, block: str) -> Json:
-    fields = BLOCKS[block].fields
-    known = {name: _field(name) for name, field in fields.items() if field.treatment is not Treatment.REFUSED}
-    return {
+def _schema(kind: str) -> Json:
+    found: Json = {
         "type": "object",
         "description": _ABOUT[kind],
         "required": ["spec"],
         "properties": {
-            "apiVersion": {"type": "string"},
-            "kind": {"type": "string"},
+            "apiVersion": {"type": "string", "description": "Always argoproj.io/v1alpha1."},
+            "kind": {"type": "string", "description": f"Always {kind}."},
             "metadata": {"type": "object"},
-            "spec": {"type": "object", "properties": known, **_OPEN},
-            "status": {"type": "object", "description": "Written by the controller.", **_OPEN},
+            "spec": schema_of("AnalysisTemplate" if kind == "ClusterAnalysisTemplate" else kind),
         },
     }
-
-
-def _field(name: str) -> Json:
-    if name in _WHOLE:
-        return {"type": "integer", "format": "int32"}
-    if name in _FLAGS:
-        return {"type": "boolean"}
-    if name in _LISTS:
-        return {"type": "array", "items": {"type": "object", **_OPEN}}
-    if name == "restartAt":
-        return {"type": "string", "format": "date-time"}
-    return {"type": "object", **_OPEN}
+    if kind in ("Rollout", "AnalysisRun"):
+        found["properties"]["status"] = schema_of(f"{kind}Status")
+    return found

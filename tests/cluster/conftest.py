@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import signal
 import subprocess
@@ -13,40 +12,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from api_server import connection, control_plane, custom_kinds, kubelet, namespace
 from scripted_prometheus import OneValue
 
-from controller.kubernetes.api import Connection, NotFoundError, connect
-from controller.kubernetes.api.resources import CRDS, NAMESPACES, ROLLOUTS
-from controller.kubernetes.crds import custom_resources
 from experiments.testbeds.cluster.control_plane import ControlPlane
 from experiments.testbeds.cluster.kubelet import InstantKubelet
 from experiments.testbeds.local.children import free_port
 
-_numbers = itertools.count(1)
-
-
-@pytest.fixture(scope="session")
-def control_plane(tmp_path_factory: pytest.TempPathFactory, cluster_programs: Path) -> Iterator[ControlPlane]:
-    """One API server for all tests; each has a namespace of its own."""
-    plane = ControlPlane(programs=cluster_programs, folder=tmp_path_factory.mktemp("control-plane"))
-    plane.start()
-    yield plane
-    plane.stop()
-
-
-@pytest.fixture
-def connection(control_plane: ControlPlane) -> Connection:
-    """A connection as administrator."""
-    found, _ = connect(kubeconfig=control_plane.kubeconfig)
-    return found
-
-
-@pytest.fixture
-def namespace(connection: Connection) -> str:
-    """A namespace of the test's own."""
-    name = f"test-{next(_numbers)}"
-    connection.create(NAMESPACES, None, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
-    return name
+__all__ = ["connection", "control_plane", "custom_kinds", "kubelet", "namespace"]
 
 
 @pytest.fixture
@@ -64,33 +37,6 @@ def restarted(control_plane: ControlPlane) -> Callable[[], None]:
 def kubeconfig(control_plane: ControlPlane) -> Path:
     """The administrator's kubeconfig."""
     return control_plane.kubeconfig
-
-
-@pytest.fixture(scope="session")
-def custom_kinds(control_plane: ControlPlane) -> None:
-    """The custom resources, served."""
-    connection, _ = connect(kubeconfig=control_plane.kubeconfig)
-    for definition in custom_resources():
-        connection.create(CRDS, None, definition)
-    deadline_s = time.monotonic() + 30.0
-    while time.monotonic() < deadline_s:
-        try:
-            connection.list_all(ROLLOUTS)
-        except NotFoundError:
-            time.sleep(0.1)
-        else:
-            return
-    pytest.fail("the custom resources were not served in 30 s")
-
-
-@pytest.fixture(scope="session")
-def kubelet(control_plane: ControlPlane) -> Iterator[InstantKubelet]:
-    """Pods become ready half a second after they were created."""
-    connection, _ = connect(kubeconfig=control_plane.kubeconfig)
-    found = InstantKubelet(connection)
-    found.start()
-    yield found
-    found.stop()
 
 
 @pytest.fixture(scope="session")
