@@ -24,8 +24,15 @@ class Treatment(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Field:
+    """One field.
+
+    Attributes:
+        or_empty: an empty mapping asks for nothing, so it is no mistake. Argo's own objects hold such ones.
+    """
+
     treatment: Treatment = Treatment.DONE
     why: str = ""
+    or_empty: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,11 +59,15 @@ def _block(
     quiet: str = "",
     warned: Mapping[str, str] | None = None,
     refused: Mapping[str, str] | None = None,
+    refused_if_filled: Mapping[str, str] | None = None,
 ) -> None:
     fields = {name: Field() for name in done.split()}
     fields |= {name: Field(treatment=Treatment.QUIET) for name in quiet.split()}
     fields |= {n: Field(treatment=Treatment.WARNED, why=why) for n, why in (warned or {}).items()}
     fields |= {n: Field(treatment=Treatment.REFUSED, why=why) for n, why in (refused or {}).items()}
+    fields |= {
+        n: Field(treatment=Treatment.REFUSED, why=why, or_empty=True) for n, why in (refused_if_filled or {}).items()
+    }
     BLOCKS[key] = Block(home=home, kind=kind, fields=fields)
 
 
@@ -295,7 +306,7 @@ _block(
     "AnalysisTemplate",
     f"{_PROVIDER}.prometheus.authentication",
     "basicAuth oauth2",
-    refused={"sigv4": "Gamebird signs no request for AWS, so every measurement would be an error"},
+    refused_if_filled={"sigv4": "Gamebird signs no request for AWS, so every measurement would be an error"},
 )
 _block(
     "oauth2",

@@ -109,7 +109,11 @@ class Reader:
             known = block.fields.get(name)
             if known is None:
                 self._unknown(key, name)
-            elif value is None or known.treatment in (Treatment.DONE, Treatment.QUIET):
+            elif (
+                value is None
+                or known.treatment in (Treatment.DONE, Treatment.QUIET)
+                or (value == {} and known.or_empty)
+            ):
                 continue
             elif known.treatment is Treatment.WARNED:
                 self.warn(f"ignored: {known.why}", name)

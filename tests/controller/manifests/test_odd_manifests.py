@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
-from controller.manifests.loading import Manifests, load
+from controller.manifests.loading import Manifests, load, read_object
+from controller.manifests.values import AnalysisRunManifest
 
 Loading = Callable[..., Manifests]
 Found = Callable[..., list[str]]
@@ -181,3 +182,18 @@ def test_a_limit_of_one_with_a_point_is_one(rollout: str, template: str, load_te
     limited = template.replace("count: 3", "count: 3.0\n      failureLimit: 1.0")
     (metric,) = load_texts(rollout, limited).templates[0].metrics
     assert (metric.count, metric.failure_limit) == (3, 1)
+
+
+def test_the_empty_ways_to_authenticate_that_argo_stores_in_its_runs_ask_for_nothing() -> None:
+    authentication: dict[str, Any] = {"basicAuth": {}, "oauth2": {}, "sigv4": {}}
+    provider = {"prometheus": {"address": "http://p:9090", "query": "up", "authentication": authentication}}
+    run = {
+        "apiVersion": "argoproj.io/v1alpha1",
+        "kind": "AnalysisRun",
+        "metadata": {"name": "run", "namespace": "default"},
+        "spec": {"metrics": [{"name": "errors", "successCondition": "result[0] < 1", "provider": provider}]},
+    }
+    loaded = read_object(run, "AnalysisRun run")
+    assert loaded is not None
+    assert isinstance(loaded.value, AnalysisRunManifest)
+    assert [metric.name for metric in loaded.value.metrics] == ["errors"]
