@@ -40,6 +40,11 @@ class World(StrEnum):
 
     LOCAL = "local"
     SIM = "sim"
+    CLUSTER = "cluster"
+
+
+SPEED = {World.LOCAL: 20.0, World.SIM: 20.0, World.CLUSTER: 1.0}
+"""The speed of a world unless another is named; a cluster lives in the wall's time."""
 
 
 class RunByDefault(typer.core.TyperGroup):
@@ -74,9 +79,14 @@ def run(
         str, typer.Option(help="Which of the file's policies: as-written, corrected, or both. The first unless said.")
     ] = "",
     world: Annotated[
-        World, typer.Option(help="local: real processes on this machine; sim: many runs in virtual time.")
+        World,
+        typer.Option(
+            help="local: real processes on this machine; sim: many runs in virtual time; cluster: Kubernetes."
+        ),
     ] = World.LOCAL,
-    speed: Annotated[float, typer.Option(help="Policy seconds in a second of the wall.")] = 20.0,
+    speed: Annotated[
+        float | None, typer.Option(help="Policy seconds in a second of the wall; 20, and 1 on a cluster.")
+    ] = None,
     runs: Annotated[
         int | None, typer.Option(min=1, help="Simulated runs of each policy; some hundreds to thousands unless said.")
     ] = None,
@@ -92,6 +102,17 @@ def run(
         Path | None, typer.Option(help="A Prometheus 3 binary, instead of the embedded query server.")
     ] = None,
     keep: Annotated[bool, typer.Option("--keep", help="Keep the logs and records of each rehearsal.")] = False,
+    kubeconfig: Annotated[
+        Path | None, typer.Option(help="The cluster, instead of $KUBECONFIG or ~/.kube/config.")
+    ] = None,
+    context: Annotated[str | None, typer.Option(help="A context of the kubeconfig.")] = None,
+    namespace: Annotated[
+        str, typer.Option("--namespace", "-n", help="Where in the cluster; the manifests' namespace unless said.")
+    ] = "",
+    target: Annotated[
+        str,
+        typer.Option(help="Where the cluster's users come in, http://127.0.0.1:PORT, as kubectl port-forward says."),
+    ] = "",
     demo: Annotated[
         bool, typer.Option("--demo", help="Succeed when every rehearsal ran and was measured, whatever came out.")
     ] = False,
@@ -101,6 +122,7 @@ def run(
     Exit codes: 0 all expectations hold, 1 they do not, 2 the file is wrong, 3 the world failed, or the load was not as
     planned: then nothing was learnt, and the report is no evidence.
     """
+    from controller.kubernetes.api import ApiError
     from controller.manifests.problems import ManifestError
     from experiments.gameday_files import load_game_day
     from experiments.leases import FaultError
@@ -111,6 +133,7 @@ def run(
     from loadgen.openloop import LoadError
     from loadgen.traffic import TrafficError
 
+    speed = SPEED[world] if speed is None else speed
     if world is World.SIM:
         from gamebird.cli.gameday_prediction import simulate_game_day
 
@@ -119,10 +142,15 @@ def run(
         )
     with exits(
         wrong_input=(ManifestError, SpeedError, ReportError, TrafficError, UsageError),
-        world_failed=(WorldError, RehearsalError, LoadError, FaultError),
+        world_failed=(WorldError, RehearsalError, LoadError, FaultError, ApiError),
     ):
         game_day = load_game_day(file)
         options = _options(speed, seed, prometheus, keep)
+        if world is World.CLUSTER:
+            named = {"kubeconfig": kubeconfig, "context": context, "namespace": namespace, "target": target}
+            options = _on_cluster(game_day, options, named)
+        elif kubeconfig or context or namespace or target:
+            raise UsageError("--kubeconfig, --context, --namespace and --target go with --world cluster")
         policies = pick_policies(game_day, policy)
         _warn(game_day, policies)
         folder = _report_folder(report, game_day.name)
@@ -152,6 +180,16 @@ def _options(speed: float, seed: int, prometheus: Path | None, keep: bool) -> Op
         return Options(speed=speed, seed=seed, prometheus=prometheus, keep=keep)
     except ValueError as error:
         raise UsageError(f"--speed: {error}") from error
+
+
+def _on_cluster(game_day: GameDay, options: Options, named: dict[str, Any]) -> Options:
+    from gamebird.cli.gameday_cluster import venue_of
+
+    if options.prometheus is not None:
+        raise UsageError("--prometheus: a cluster has its own")
+    if options.speed != 1:
+        raise UsageError(f"--speed {options.speed:g}: a cluster lives in the wall's time, so it needs 1")
+    return replace(options, venue=venue_of(game_day, **named))
 
 
 def pick_policies(game_day: GameDay, named: str) -> list[str]:
