@@ -13,6 +13,7 @@ from experiments.testbeds.cluster.notes import RouterState
 from experiments.testbeds.cluster.process_kubelet import ProcessKubelet
 from experiments.testbeds.cluster.router import ClusterRouter
 from experiments.testbeds.cluster.scraping import start_scraping
+from experiments.testbeds.local.places import LOOPBACK
 from experiments.testbeds.local.prometheus import PrometheusServer
 
 SCRAPE_S = 1.0
@@ -30,9 +31,9 @@ class DataPlane:
     def __init__(self, kubeconfig: Path, folder: Path, *, prometheus: Path, scrape_s: float = SCRAPE_S) -> None:
         self._kubeconfig, self._folder, self._binary, self._scrape_s = kubeconfig, folder, prometheus, scrape_s
         self._parts = contextlib.ExitStack()
-        self.kubelet: ProcessKubelet | None = None
-        self.router: ClusterRouter | None = None
-        self.metrics: PrometheusServer | None = None
+        self._kubelet: ProcessKubelet | None = None
+        self._router: ClusterRouter | None = None
+        self._metrics: PrometheusServer | None = None
 
     def start(self) -> None:
         """Start everything.
@@ -42,25 +43,25 @@ class DataPlane:
         """
         with contextlib.ExitStack() as parts:
             connection, _ = connect(kubeconfig=self._kubeconfig)
-            self.metrics = start_scraping(
+            self._metrics = start_scraping(
                 self._binary, self._folder / "prometheus", self._kubeconfig, scrape_s=self._scrape_s
             )
-            parts.callback(self.metrics.stop)
+            parts.callback(self._metrics.stop)
             pods, envoys = self._folder / "pods", self._folder / "envoys"
             pods.mkdir()
             envoys.mkdir()
-            self.kubelet = ProcessKubelet(connection, pods)
-            parts.callback(self.kubelet.stop)
-            self.kubelet.start()
+            self._kubelet = ProcessKubelet(connection, pods)
+            parts.callback(self._kubelet.stop)
+            self._kubelet.start()
             about = RouterState(
                 target="",
-                metrics=f"127.0.0.1:{self.metrics.port}",
-                metrics_text=self.metrics.version,
+                metrics=self.metrics_place,
+                metrics_text=self._metrics.version,
                 scrape_s=self._scrape_s,
             )
-            self.router = ClusterRouter(connection, envoys, about=about, cut_metrics=self._cut)
-            parts.callback(self.router.stop)
-            self.router.start()
+            self._router = ClusterRouter(connection, envoys, about=about, cut_metrics=self._cut)
+            parts.callback(self._router.stop)
+            self._router.start()
             self._parts = parts.pop_all()
 
     def stop(self) -> None:
@@ -68,14 +69,20 @@ class DataPlane:
         self._parts.close()
 
     @property
+    def metrics_place(self) -> str:
+        """Where Prometheus answers, as host:port."""
+        assert self._metrics is not None, "it was not started"
+        return f"{LOOPBACK}:{self._metrics.port}"
+
+    @property
     def failure(self) -> BaseException | None:
         """What ended one of its threads; None while all is well."""
-        parts = (self.kubelet, self.router)
+        parts = (self._kubelet, self._router)
         return next((part.failure for part in parts if part is not None and part.failure is not None), None)
 
     def _cut(self, cut: bool) -> None:
-        assert self.metrics is not None
+        assert self._metrics is not None
         if cut:
-            self.metrics.down()
+            self._metrics.down()
         else:
-            self.metrics.up()
+            self._metrics.up()
