@@ -13,7 +13,8 @@ import bench
 
 def main() -> None:
     """Print the machine, then each bench under its own headline."""
-    names = [module.name for module in pkgutil.iter_modules(bench.__path__) if module.name != "__main__"]
+    found = pkgutil.iter_modules(bench.__path__)
+    names = [module.name for module in found if module.name != "__main__" and not module.ispkg]
     wanted = sys.argv[1:] or names
     if unknown := [name for name in wanted if name not in names]:
         sys.exit(f"no bench is called {', '.join(unknown)}; there are {', '.join(names)}")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -40,6 +41,7 @@ CUSTOM = (
 def main() -> None:
     """Print MB/min by the wall and by the CPU for each format, and memory for one log and for four times as much."""
     with tempfile.TemporaryDirectory() as folder:
+        print(f"{os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f}")
         for name, (line, log_format) in LINES.items():
             log = _written(Path(folder) / f"{name.replace(' ', '-')}.log", line, MEGABYTES)
             _print(name, log, _converted(log, log_format))
@@ -84,6 +86,8 @@ def _written(log: Path, line: Callable[[int, datetime], str], megabytes: int) ->
             text = line(i, MIDNIGHT + timedelta(milliseconds=10 * i))
             size += file.write(text + "\n") + 1
             i += 1
+        if line is _har:
+            file.write("]}}\n")
     return log
 
 
@@ -136,12 +140,34 @@ def _csv(i: int, at: datetime) -> str:
     return "time,method,path,status,duration_ms" if i == 0 else f"{at.timestamp():.3f},GET,{_target(i)},200,{i % 90}"
 
 
+def _combined(i: int, at: datetime) -> str:
+    return f'{_apache(i, at)} "https://shop/" "{AGENT}" {i % 90_000}'
+
+
+def _har(i: int, at: datetime) -> str:
+    entry = {"startedDateTime": _iso(at), "time": i % 90, "request": {"method": "GET", "bodySize": 0,
+             "url": f"https://orders.example{_target(i)}", "headers": [{"name": "User-Agent", "value": AGENT}]},
+             "response": {"status": 200, "headers": [], "content": {"size": 512, "mimeType": "text/html"}},
+             "timings": {"send": 0, "wait": i % 90, "receive": 1}}  # fmt: skip
+    return ('{"log": {"version": "1.2", "entries": [\n' if i == 0 else ",") + json.dumps(entry)
+
+
+def _gor(i: int, at: datetime) -> str:
+    ident, stamp_ns = f"{i:024x}", int(at.timestamp() * 1000) * 1_000_000
+    asked = f"GET {_target(i)} HTTP/1.1\r\nHost: orders.example\r\nUser-Agent: {AGENT}\r\n\r\n"
+    answered = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+    return f"1 {ident} {stamp_ns}\n{asked}\n🐵🙈🙉\n2 {ident} {stamp_ns + 5_000_000} 5000000\n{answered}\n🐵🙈🙉"
+
+
 LINES: dict[str, tuple[Callable[[int, datetime], str], str]] = {
     "nginx": (_nginx, ""),
     "nginx log_format": (_custom, CUSTOM),
     "apache-common": (_apache, ""),
+    "apache-combined": (_combined, ""),
     "envoy": (_envoy, ""),
     "envoy-json": (_envoy_json, ""),
     "alb": (_alb, ""),
     "csv": (_csv, ""),
+    "har": (_har, ""),
+    "gor": (_gor, ""),
 }
