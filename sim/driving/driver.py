@@ -163,12 +163,16 @@ class VirtualDriver:
         return self._asking
 
     def answer(self, measurements: Mapping[tuple[str, str], Measurement], finished_s: float | None = None) -> None:
-        """Give the measurements that were asked for, by run and metric; the controller looks at them at once."""
+        """Give the measurements that were asked for, by run and metric; the controller looks at them at once.
+
+        Args:
+            finished_s: when it looks; None: when the scenario's metrics server has answered.
+        """
         asking = self._asking
         if asking is None:
             raise RuntimeError("nothing was asked")
         self._asking = None
-        self._go_on_to(asking.at_s if finished_s is None else finished_s)
+        self._go_on_to(asking.answered_s if finished_s is None else finished_s)
         names = dict.fromkeys(question.run for question in asking.questions)
         for name in names:
             run = self.ledger.runs[name]
@@ -321,8 +325,13 @@ class VirtualDriver:
             if again_s is not None and not names:
                 runs_s = min(runs_s, again_s)
         self._runs_s = runs_s
-        self._asking = Asking(at_s=now_s, questions=tuple(questions)) if questions else None
+        self._asking = self._ask(tuple(questions), now_s) if questions else None
         return changed
+
+    def _ask(self, questions: tuple[Question, ...], now_s: float) -> Asking:
+        model = self._deployment.scenario.prometheus
+        delay_s = self._fates.lognormal(model.answer_s, model.answer_sigma, "answer delay", self._looks)
+        return Asking(at_s=now_s, answered_s=now_s + delay_s, questions=questions)
 
     def _remember(self, run: AnalysisRun, status: AnalysisStatus) -> bool:
         if status == run.status:
@@ -368,17 +377,14 @@ class VirtualDriver:
 
     def _end(self, outcome: Outcome, at_s: float, until_s: float, recovered_s: float) -> None:
         platform = self.platform
-        first_s = platform.release_first_s
-        detected = outcome is Outcome.ABORTED and first_s <= at_s
         self.verdict = Verdict(
             outcome=outcome,
             at_s=at_s,
             until_s=until_s,
             step=self._step,
             metric=self._failed if outcome in (Outcome.ABORTED, Outcome.PAUSED) else None,
-            first_canary_s=first_s,
+            first_canary_s=platform.release_first_s,
             ended_s=at_s - self._deployment.deploy_s,
-            detected_s=at_s - first_s if detected else math.nan,
             recovered_s=recovered_s,
             weight_max=100.0 * platform.release_share_max,
             message=self._message or self.status.message,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from controller.manifests.values import Metric
@@ -29,9 +30,15 @@ class Question:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asking:
-    """All that is due in one look of the controller; it is judged together."""
+    """All that is due in one look of the controller; it is judged together.
+
+    Attributes:
+        at_s: when it is asked, and the instant that the questions are about.
+        answered_s: when the last answer is there.
+    """
 
     at_s: float
+    answered_s: float
     questions: tuple[Question, ...]
 
 
@@ -46,7 +53,6 @@ class Verdict:
         metric: the first metric that failed; None: no metric decided this.
         first_canary_s: when users were first sent to the release; inf: never.
         ended_s: from the deployment to the verdict.
-        detected_s: from `first_canary_s` to an abort's decision; NaN without either.
         recovered_s: from that decision until no user meets the canary; NaN without an abort, or not before the bound.
         weight_max: the largest share of the traffic that the canary got, percent.
     """
@@ -58,7 +64,13 @@ class Verdict:
     metric: str | None
     first_canary_s: float
     ended_s: float
-    detected_s: float
     recovered_s: float
     weight_max: float
     message: str = ""
+
+    def detected_after(self, met_s: float) -> float:
+        """Return the time from a run's first request to the release, at `met_s`, to an abort's decision.
+
+        NaN where nothing was aborted, or nobody had met the release by then.
+        """
+        return self.at_s - met_s if self.outcome is Outcome.ABORTED and met_s <= self.at_s else math.nan

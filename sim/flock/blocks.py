@@ -13,16 +13,19 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.flock.bits import words_of_runs
+from sim.driving import Verdict
+from sim.flock.bits import bits, key_of, words_of_cells, words_of_runs
 from sim.flock.counters import Counters
 from sim.flock.judging import Judged, judge_metric
 from sim.flock.paths import Node, Paths
+from sim.flock.places import Places
 from sim.flock.recording import Recorder, Rows
 from sim.flock.schedules import milliseconds
 from sim.flock.stage import Stage
 from sim.flock.store import FlockStore
 from sim.flock.tallies import tally
-from sim.outcomes.table import MeasurementTable, RunTable
+from sim.load.meeting import met_s
+from sim.outcomes.table import MeasurementTable, Outcome, RunTable
 
 BLOCK = 500
 """Runs that are played at once: enough that numpy's own overhead is small, few enough for a core's cache."""
@@ -61,15 +64,16 @@ def run_block(
     runs: NDArray[np.int64],
     measurements: bool = False,
     block: int = BLOCK,
-    joins: bool = True,
+    places: Places | None = None,
 ) -> tuple[RunTable, MeasurementTable | None]:
     """Return what became of some runs of one cohort, and their measurements if they are wanted.
 
     Args:
         block: how many runs are played at once; it changes memory and speed, never the outcome.
-        joins: whether runs that have parted may meet again; it changes speed, never the outcome.
+        places: of this cohort, which another release of like life has gone through before; None: nobody has.
     """
-    paths = Paths(stage, seed=seed, cohort=cohort, joins=joins)
+    places = places or Places(stage.deployment, seed=seed, cohort=cohort)
+    paths = Paths(stage, places, seed=seed, cohort=cohort)
     recorder = Recorder(stage, cohort, measurements=measurements)
     for begin in range(0, len(runs), block):
         _play(paths, runs[begin : begin + block], recorder)
@@ -177,4 +181,15 @@ def _end(paths: Paths, flock: Flock, rows: Rows) -> None:
         deploy_s=paths.stage.deployment.deploy_s,
         until_s=verdict.until_s,
     )
-    rows.end(flock.runs, verdict, counted, paths.stage.metrics)
+    rows.end(flock.runs, verdict, counted, _detected_s(flock, verdict), paths.stage.metrics)
+
+
+def _detected_s(flock: Flock, verdict: Verdict) -> NDArray[np.float64]:
+    """Return (runs,) from each run's first request to the release until an abort was decided; NaN without either."""
+    if verdict.outcome is not Outcome.ABORTED:
+        return np.full(len(flock.rows), np.nan)
+    scene = flock.node.scene
+    cell = words_of_cells([key_of("first user", scene.cast.seed, scene.cast.cohort)], 1)
+    luck = ((bits(cell, flock.counters.words[flock.rows])[0, 0] >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53
+    found_s = met_s(scene.load.demand, scene.stretches, -np.log(luck))
+    return np.asarray(np.where(found_s <= verdict.at_s, verdict.at_s - found_s, np.nan))

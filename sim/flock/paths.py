@@ -1,61 +1,57 @@
-"""The decisions that were met so far in one cohort, as a graph: askings, and what each combination of phases leads to.
+"""What blocks of runs see of the places that they come to in one cohort: what happened, and what its metrics read.
 
-Decisions hang on phases and never on values, so a path is explored once, however many blocks of runs take it. Paths
-whose drivers have become equal lead to the same node: limits that forgive do not multiply them. A node also knows
-which samples will surely be read later if everything goes on well, so that they are drawn on the way.
+Where decisions lead is `places`' business and the same for releases of like lives; a `Node` is a place in the light of
+one scenario. It also knows which samples will surely be read later if everything goes on well, so that they are drawn
+on the way.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from controller.core.conditions.judging import PHASES
-from controller.core.runs import AnalysisPhase, Measurement
 from controller.manifests.values import PrometheusProvider
-from sim.driving import Asking, Verdict, VirtualDriver
+from sim.driving import Asking, Verdict
 from sim.flock.counters import Unit
-from sim.flock.judging import MISSING_CODE
+from sim.flock.places import Codes, Place, Places
 from sim.flock.scene import Cast, Scene
 from sim.flock.schedules import milliseconds
 from sim.flock.stage import Stage, WindowRead
 from sim.flock.views import Views
 
-Codes = tuple[int, ...]
-
 
 class Node:
-    """A place on the way: something is to be measured, or a verdict was reached.
+    """A place on the way of the runs of one scenario.
 
     Attributes:
         asking: what is to be measured; None at the end.
-        number: in the order in which nodes were first met; it only orders flocks of one instant.
+        number: only orders flocks of one instant.
     """
 
-    __slots__ = ("_children", "_driver", "_foreseen", "_paths", "_scene", "_views", "asking", "number")
+    __slots__ = ("_foreseen", "_paths", "_place", "_scene", "_views", "asking", "number")
 
-    def __init__(self, paths: Paths, driver: VirtualDriver, asking: Asking | None) -> None:
+    def __init__(self, paths: Paths, place: Place) -> None:
         self._paths = paths
-        self._driver = driver
-        self._children: dict[Codes, Node] = {}
+        self._place = place
         self._scene: Scene | None = None
         self._views: Views | None = None
         self._foreseen: Mapping[Unit, Sequence[int]] | None = None
-        self.asking = asking
-        self.number = paths.count()
+        self.asking: Asking | None = place.asking
+        self.number = place.number
 
     @property
     def at_s(self) -> float:
-        return self._driver.now_s if self.asking is None else self.asking.at_s
+        return self._place.driver.now_s if self.asking is None else self.asking.at_s
 
     @property
     def verdict(self) -> Verdict:
-        assert self._driver.verdict is not None
-        return self._driver.verdict
+        verdict = self._place.driver.verdict
+        assert verdict is not None
+        return verdict
 
     @property
     def scene(self) -> Scene:
         if self._scene is None:
-            self._scene = Scene(self._paths.cast, self._driver.platform, self.at_s)
+            self._scene = Scene(self._paths.cast, self._place.driver.platform, self.at_s)
         return self._scene
 
     @property
@@ -71,10 +67,7 @@ class Node:
 
     def child(self, codes: Codes) -> Node:
         """Return where the phases of all questions, in their order, lead."""
-        found = self._children.get(codes)
-        if found is None:
-            found = self._children[codes] = self._paths.after(self, self._driver, codes)
-        return found
+        return self._paths.node(self._paths.places.after(self._place, codes))
 
     @property
     def foreseen(self) -> Mapping[Unit, Sequence[int]]:
@@ -112,39 +105,23 @@ class Node:
 
 
 class Paths:
-    """All paths of one cohort that somebody has taken."""
+    """All nodes of one cohort that some run of one scenario has come to, or will if all goes well."""
 
-    def __init__(self, stage: Stage, *, seed: int, cohort: int, joins: bool = True) -> None:
+    def __init__(self, stage: Stage, places: Places, *, seed: int, cohort: int) -> None:
         self.stage = stage
+        self.places = places
         self.cast = Cast(stage, seed=seed, cohort=cohort)
-        self._numbers = 0
-        self._joins = joins
-        self._nodes: dict[tuple[object, ...], Node] = {}
-        driver = VirtualDriver(stage.deployment, seed=seed, cohort=cohort)
-        self.root = Node(self, driver, driver.play())
+        self._nodes: dict[Place, Node] = {}
 
-    def count(self) -> int:
-        self._numbers += 1
-        return self._numbers
+    @property
+    def root(self) -> Node:
+        return self.node(self.places.root)
 
-    def after(self, node: Node, driver: VirtualDriver, codes: Codes) -> Node:
-        """Return the node that an answer leads to: a known one if its driver is equal."""
-        asking = node.asking
-        assert asking is not None
-        fork = driver.fork()
-        fork.answer(
-            {
-                question.key: _measurement(code, asking.at_s)
-                for question, code in zip(asking.questions, codes, strict=True)
-            }
-        )
-        asked = fork.play()
-        if asked is None or not self._joins:
-            return Node(self, fork, asked)
-        key = fork.key()
-        found = self._nodes.get(key)
+    def node(self, place: Place) -> Node:
+        """Return the node at a place; the same one each time."""
+        found = self._nodes.get(place)
         if found is None:
-            found = self._nodes[key] = Node(self, fork, asked)
+            found = self._nodes[place] = Node(self, place)
         return found
 
     def windows(self, asking: Asking) -> tuple[WindowRead, ...]:
@@ -155,8 +132,3 @@ class Paths:
             if isinstance(provider, PrometheusProvider):
                 found.update(dict.fromkeys(self.stage.windows.get(provider.query, ())))
         return tuple(found)
-
-
-def _measurement(code: int, at_s: float) -> Measurement:
-    phase = AnalysisPhase.MISSING if code == MISSING_CODE else PHASES[code]
-    return Measurement(phase=phase, started_s=at_s, finished_s=at_s)

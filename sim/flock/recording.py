@@ -36,7 +36,14 @@ class Rows:
         self.columns: dict[str, NDArray[Any]] = {name: np.zeros(runs, dtype=np.int64) for name in _WHOLE}
         self.columns |= {name: np.zeros(runs) for name in _NUMBERS}
 
-    def end(self, runs: NDArray[np.intp], verdict: Verdict, counted: Tally, metrics: tuple[str, ...]) -> None:
+    def end(
+        self,
+        runs: NDArray[np.intp],
+        verdict: Verdict,
+        counted: Tally,
+        detected_s: NDArray[np.float64],
+        metrics: tuple[str, ...],
+    ) -> None:
         """Note the verdict of some runs."""
         metric = -1 if verdict.metric is None else metrics.index(verdict.metric)
         found: dict[str, Any] = {
@@ -44,7 +51,7 @@ class Rows:
             "step": verdict.step,
             "metric": metric,
             "ended_s": verdict.ended_s,
-            "detected_s": verdict.detected_s,
+            "detected_s": detected_s,
             "recovered_s": verdict.recovered_s,
             "weight_max": verdict.weight_max,
             "canary_requests": counted.canary_requests,

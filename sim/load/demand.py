@@ -67,6 +67,10 @@ class Demand:
         more = (self._curve.first_rps[piece] + self._slopes[piece] * within_s / 2) * within_s
         return np.asarray(self._by_edge[piece] + more)
 
+    def when(self, requests: Floats) -> Floats:
+        """Return the instant at which each expected number of requests is reached, of those that were asked about."""
+        return self._curve.when(requests)
+
     def _reach(self, t_s: Floats) -> None:
         last_s = float(t_s.max(initial=0.0))
         if last_s > self._horizon_s:

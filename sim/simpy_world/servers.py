@@ -87,6 +87,7 @@ class Server:
     Attributes:
         counts: by atom, the requests that were answered (or, by the proxy in front, refused) so far.
         taken: requests that were sent here.
+        met_s: when the first of them came; inf while none has.
         lost: those of them that were being worked on, or waited, when the process died.
     """
 
@@ -105,6 +106,7 @@ class Server:
         "is_dead",
         "life",
         "lost",
+        "met_s",
         "taken",
     )
 
@@ -131,6 +133,7 @@ class Server:
         self.counts = [0] * sorting.atoms
         self.is_dead = False
         self.taken = 0
+        self.met_s = NEVER
         self.lost = 0
 
     def meet(self, happenings: Happenings) -> None:
@@ -139,6 +142,8 @@ class Server:
 
     def take(self, now_s: float) -> None:
         """Take the next request."""
+        if not self.taken:
+            self.met_s = now_s
         self.taken += 1
         fate = self._fates.draw(now_s)
         end = fate.end

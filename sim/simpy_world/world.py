@@ -9,11 +9,13 @@ autoscaler sees the expected load, as in the flock.
 from __future__ import annotations
 
 import zlib
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from simpy import Environment, Event
 
+from controller.core.runs import Measurement
 from controller.manifests.policies import Policy
 from promql.storage import MemoryStore
 from sim.chance import stream
@@ -32,6 +34,9 @@ from sim.simpy_world.scraping import Scraper
 from sim.simpy_world.servers import Refusals, Server, Sorting
 from sim.simpy_world.telling import Teller
 from sim.simpy_world.traces import Trace
+
+Asked = dict[tuple[str, str], Measurement]
+"""Measurements by run and metric."""
 
 AFTER_S = 3_700.0  # traffic goes on for so long after the bound: an abort at the last moment has to take hold
 
@@ -112,6 +117,7 @@ class World:
         self._before: tuple[int, int, int] = (0, 0, 0)
         self._teller = Teller(deployment.deploy_s)
         self._pending: Event | None = None
+        self._asked: Asked | None = None  # what has been asked and not answered yet
         self._done = env.event()
         self._meet_happenings()
 
@@ -147,28 +153,46 @@ class World:
         driver, env = self._driver, self._env
         if event is not None and event is not self._pending:
             return  # something has happened since that changed when to look
-        while driver.verdict is None:
+        while driver.verdict is None and self._asked is None:
             at_s = driver.next_s()
             if at_s > env.now + 1e-9:
                 break
             asking = driver.play(max(at_s, driver.now_s))
             self._follow()
             if asking is not None:
-                self._answer(asking)
+                self._ask(asking)
+        if self._asked is not None:
+            return
         if driver.verdict is not None:
             if not self._done.triggered:
                 self._done.succeed()
             return
         self._pending = self._scraper.at(driver.next_s(), self._tick)
 
-    def _answer(self, asking: Asking) -> None:
+    def _ask(self, asking: Asking) -> None:
         is_out = self._scraper.is_out(asking.at_s)
         answers = {}
         for question in asking.questions:
             measurement = measure(question.metric, self._store, asking.at_s, is_out=is_out)
-            answers[question.key] = measurement
+            answers[question.key] = replace(measurement, finished_s=asking.answered_s)
             self._teller.measured(asking.at_s, question, measurement)
-        self._driver.answer(answers)
+        if asking.answered_s <= self._env.now:
+            self._driver.answer(answers)
+            return
+        asked = self._asked = answers
+
+        def arrived(event: Any) -> None:
+            if self._asked is asked:
+                self._answer()
+                self._tick()
+
+        self._scraper.at(asking.answered_s, arrived)
+
+    def _answer(self) -> None:
+        """Let the controller have the answers that are outstanding."""
+        if self._asked is not None:
+            asked, self._asked = self._asked, None
+            self._driver.answer(asked, self._env.now)
 
     def _follow(self) -> None:
         """Bring servers and router in line with the platform."""
@@ -208,9 +232,11 @@ class World:
         """A request has killed a process: its pod goes down now, whatever the controller was waiting for."""
         server.die()
         driver = self._driver
+        self._answer()  # a little early, rather than a controller that cannot be told of the crash
         asking = driver.play(self._env.now)
         if asking is not None:
-            self._answer(asking)
+            self._ask(asking)
+            self._answer()
         driver.crash(self._servers.index(server))
         self._follow()
         self._tick()
@@ -255,6 +281,10 @@ class World:
                 bad += int(counts[self._bad].sum()) + server.lost
         return total + self._unserved, canary, bad
 
+    def _met_s(self) -> float:
+        """Return when a user first met the release; inf: nobody did."""
+        return min((server.met_s for server in self._servers if server.life.is_release), default=NEVER)
+
     def _tally(self, event: Any = None) -> None:
         self._teller.tally(self._env.now, self._sums(), self._unserved)
         self._scraper.at(self._env.now + self._tally_s, self._tally)
@@ -270,7 +300,7 @@ class World:
             cohort=_one(self._cohort),
             outcome=_one(int(verdict.outcome)),
             ended_s=np.array([verdict.ended_s]),
-            detected_s=np.array([verdict.detected_s]),
+            detected_s=np.array([verdict.detected_after(self._met_s())]),
             recovered_s=np.array([verdict.recovered_s]),
             step=_one(verdict.step),
             metric=_one(metric),

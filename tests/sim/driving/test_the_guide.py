@@ -41,7 +41,7 @@ def test_a_good_release_is_promoted_at_the_instants_worked_out_by_hand(guide, ev
     assert verdict.ended_s == pytest.approx(1041.4)
     assert verdict.first_canary_s == pytest.approx(306.2)
     assert verdict.weight_max == 100.0
-    assert math.isnan(verdict.detected_s)
+    assert math.isnan(verdict.detected_after(310.0))
     assert verdict.metric is None
 
 
@@ -73,7 +73,8 @@ def test_a_failure_aborts_at_once_and_the_users_are_back_when_the_weight_holds(g
     verdict = driver.verdict
     assert verdict.outcome is Outcome.ABORTED
     assert verdict.at_s == pytest.approx(485.3)
-    assert verdict.detected_s == pytest.approx(485.3 - 306.2)
+    assert verdict.detected_after(307.0) == pytest.approx(485.3 - 307.0)
+    assert math.isnan(verdict.detected_after(485.4))
     assert verdict.recovered_s == pytest.approx(1.0)
     assert verdict.until_s == pytest.approx(486.3)
     assert (verdict.step, verdict.metric, verdict.weight_max) == (2, "error-rate", 10.0)

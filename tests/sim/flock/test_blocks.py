@@ -66,7 +66,8 @@ def test_counts_are_what_the_weights_and_the_rate_promise(stage_of: Callable[...
     """The canary gets half of 50 requests/s from its first request until the last user has left it."""
     stage = stage_of({"rps": 50.0, "errors": 0.9})
     table = play(stage, range(400))
-    held_s = float(table.detected_s[0] + table.recovered_s[0])
+    # Of 400 runs at 25/s the one whose first user came soonest came within some 0.1 ms.
+    held_s = float(table.detected_s.max() + table.recovered_s[0])
     expected = 50.0 * 0.5 * held_s
     assert abs(table.canary_requests.mean() - expected) < 4 * np.sqrt(expected / 400)
     # 90 % fail by the release; of the others 0.2 % anyway.
