@@ -17,13 +17,14 @@ from controller.core.decisions import Decision, decide
 from controller.core.services import names_by_role
 from controller.core.status import Condition, ConditionKind, Phase, RolloutStatus, Truth
 from controller.kubernetes import labels
-from controller.kubernetes.acting import Actor
+from controller.kubernetes.acting import ActingError, Actor
 from controller.kubernetes.api.watching import Key
 from controller.kubernetes.cluster import Cluster
 from controller.kubernetes.events import EventQueue
 from controller.kubernetes.observing import Observed, Observer, Unreadable, stored_status
 from controller.kubernetes.wire import rollout_status_json
 from controller.manifests.values import LabelSelector, Step
+from controller.traffic.routers import RouterError
 
 Json = dict[str, Any]
 
@@ -107,9 +108,12 @@ class RolloutReconciler:
         weights = decision.status.weights
         if weights is None or any(isinstance(action, SetWeight) for action in decision.actions):
             return
-        router = self.actor.router(seen)
-        if router is None or router.weight() in (None, weights.canary):
-            return
+        try:
+            router = self.actor.router(seen)
+            if router is None or router.weight() in (None, weights.canary):
+                return
+        except RouterError as error:
+            raise ActingError(str(error)) from error
         total = seen.snapshot.rollout.total_weight
         hashes = {"canary_hash": weights.canary_hash, "stable_hash": weights.stable_hash}
         self.actor.carry_out(SetWeight(canary=weights.canary, total=total, **hashes), seen)

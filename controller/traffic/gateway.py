@@ -14,6 +14,7 @@ from typing import Any
 
 from controller.core.actions import SetWeight
 from controller.manifests.values import GatewayApiRouting, Rollout, SetHeaderRoute, SetMirrorRoute
+from controller.traffic.gateway_rules import header_rule, mirror_rule, names_of, put_in, take_out
 from controller.traffic.routers import Objects, RouterError
 
 Json = dict[str, Any]
@@ -32,9 +33,7 @@ class GatewayRouter:
     def set_weight(self, weight: SetWeight) -> None:
         """Let every HTTPRoute that the rollout names carry the weight."""
         for name in self._names():
-            route = self.objects.get(HTTP_ROUTE, name)
-            if route is None:
-                raise RouterError(f"the HTTPRoute {name} that spec.strategy.canary.trafficRouting names is not there")
+            route = self._route(name)
             changed = copy.deepcopy(route)
             for stable, canary in self._pairs(changed):
                 canary["weight"], stable["weight"] = weight.canary, weight.total - weight.canary
@@ -52,11 +51,40 @@ class GatewayRouter:
         return found.pop() if len(found) == 1 else None
 
     def set_route(self, route: SetHeaderRoute | SetMirrorRoute) -> None:
-        """Refuse header and mirror routes: leaving one out in silence would show a canary to the wrong users."""
-        raise RouterError(f"the step's route {route.name}: header and mirror routes of an HTTPRoute are not driven yet")
+        """Let every HTTPRoute have a rule for the step's route; one that matches nothing is taken out."""
+        for name in self._names():
+            known = self._route(name)
+            changed = copy.deepcopy(known)
+            take_out(changed, {route.name})
+            if route.matches:
+                put_in(changed, route.name, self._rule_for(route, changed))
+            if changed != known:
+                self.objects.replace(HTTP_ROUTE, changed)
 
     def remove_routes(self) -> None:
-        """There are none."""
+        """Take every rule out that steps have set. An HTTPRoute that is not there has none."""
+        for name in self._names():
+            known = self.objects.get(HTTP_ROUTE, name)
+            changed = copy.deepcopy(known)
+            if changed is not None:
+                take_out(changed, names_of(changed))
+            if changed is not None and changed != known:
+                self.objects.replace(HTTP_ROUTE, changed)
+
+    def _route(self, name: str) -> Json:
+        found = self.objects.get(HTTP_ROUTE, name)
+        if found is None:
+            raise RouterError(f"the HTTPRoute {name} that spec.strategy.canary.trafficRouting names is not there")
+        return found
+
+    def _rule_for(self, route: SetHeaderRoute | SetMirrorRoute, holder: Json) -> Json:
+        """Return the rule of a step's route: made from the first rule that carries the split, as the plugin does."""
+        stable, canary = next(self._pairs(holder))
+        rules = holder["spec"]["rules"]
+        base = next(rule for rule in rules if any(ref is canary for ref in rule.get("backendRefs") or ()))
+        if isinstance(route, SetHeaderRoute):
+            return header_rule(route, base, canary)
+        return mirror_rule(route, base, stable, canary)
 
     def _names(self) -> tuple[str, ...]:
         if self.routing.grpc_routes or self.routing.tcp_routes or self.routing.tls_routes:

@@ -1,8 +1,9 @@
 """Istio: the canary's weight is the weight of a destination in a VirtualService's HTTP routes.
 
 With a DestinationRule the two sides are subsets of one host, whose labels this router keeps at the two pod hashes;
-without one they are the hosts of the two Services. Objects are replaced as a whole, and only if nobody has changed them
-since.
+without one they are the hosts of the two Services. Steps' routes stand before all others, in the order of
+`managedRoutes`: Istio takes the first that matches. Objects are replaced as a whole, and only if nobody has changed
+them since.
 """
 
 from __future__ import annotations
@@ -19,8 +20,10 @@ from controller.manifests.values import (
     IstioRouting,
     IstioVirtualService,
     Rollout,
+    RouteMatch,
     SetHeaderRoute,
     SetMirrorRoute,
+    StringMatch,
 )
 from controller.traffic.routers import Objects, RouterError
 
@@ -61,11 +64,34 @@ class IstioRouter:
         return found.pop() if len(found) == 1 else None
 
     def set_route(self, route: SetHeaderRoute | SetMirrorRoute) -> None:
-        """Refuse header and mirror routes: leaving one out in silence would show a canary to the wrong users."""
-        raise RouterError(f"the step's route {route.name}: header and mirror routes of Istio are not driven yet")
+        """Put the step's route before the split in every VirtualService; one that matches nothing is taken out."""
+        for named in self.routing.virtual_services:
+            known = self._service(named)
+            changed = copy.deepcopy(known)
+            stable, canary = next(self._pairs(changed, named))
+            others = [each for each in changed["spec"]["http"] if each.get("name") != route.name]
+            made = _header_route(route, canary) if isinstance(route, SetHeaderRoute) else _mirror(route, stable, canary)
+            changed["spec"]["http"] = self._ordered([made, *others] if route.matches else others)
+            if changed != known:
+                self.objects.replace(VIRTUAL_SERVICE, changed)
 
     def remove_routes(self) -> None:
-        """There are none."""
+        """Take every route out that steps have set. A VirtualService that is not there has none."""
+        for named in self.routing.virtual_services:
+            known = self.objects.get(VIRTUAL_SERVICE, named.name)
+            routes = [] if known is None else known["spec"].get("http") or []
+            kept = [route for route in routes if route.get("name") not in self._managed()]
+            if known is not None and kept != routes:
+                self.objects.replace(VIRTUAL_SERVICE, {**known, "spec": {**known["spec"], "http": kept}})
+
+    def _managed(self) -> tuple[str, ...]:
+        routing = self.rollout.strategy.traffic_routing
+        return () if routing is None else routing.managed_routes
+
+    def _ordered(self, routes: list[Json]) -> list[Json]:
+        """Return the managed routes in the manifest's order, then all others in their own."""
+        rank = {name: number for number, name in enumerate(self._managed())}
+        return sorted(routes, key=lambda route: rank.get(route.get("name", ""), len(rank)))
 
     def _service(self, named: IstioVirtualService) -> Json:
         if named.tls_routes or named.tcp_routes:
@@ -76,14 +102,11 @@ class IstioRouter:
         return known
 
     def _pairs(self, service: Json, named: IstioVirtualService) -> Iterator[tuple[Json, Json]]:
-        """Yield the stable and the canary destination of each HTTP route that is named, or of all."""
+        """Yield the stable and the canary destination of each HTTP route that carries the split, mirrors last."""
         routes = service["spec"].get("http") or []
-        chosen = [route for route in routes if not named.routes or route.get("name") in named.routes]
-        missing = set(named.routes) - {route.get("name") for route in chosen}
-        if missing or not chosen:
-            what = ", ".join(sorted(missing)) or "an HTTP route"
-            raise RouterError(f"the VirtualService {named.name} has no {what}")
-        for route in chosen:
+        managed = [route for route in routes if route.get("name") in self._managed()]
+        mirrors = [route for route in managed if "mirror" in route]
+        for route in (*_chosen([route for route in routes if route not in managed], named), *mirrors):
             sides = {self._side(each): each for each in route.get("route") or ()}
             if "stable" not in sides or "canary" not in sides:
                 raise RouterError(f"a route of the VirtualService {named.name} does not have both sides of the rollout")
@@ -109,3 +132,51 @@ class IstioRouter:
                 subset["labels"] = {**(subset.get("labels") or {}), POD_HASH_LABEL: pod_hash}
         if changed != known:
             self.objects.replace(DESTINATION_RULE, changed)
+
+
+def _chosen(routes: list[Json], named: IstioVirtualService) -> list[Json]:
+    """Return the routes that the rollout names; without names the only one, or the first without a name, as Argo."""
+    if named.routes:
+        missing = set(named.routes) - {route.get("name") for route in routes}
+        if missing:
+            raise RouterError(f"the VirtualService {named.name} has no {', '.join(sorted(missing))}")
+        return [route for route in routes if route.get("name") in named.routes]
+    if not routes:
+        raise RouterError(f"the VirtualService {named.name} has no HTTP route")
+    found = routes if len(routes) == 1 else [route for route in routes if not route.get("name")][:1]
+    if not found:
+        raise RouterError(f"the VirtualService {named.name} has several HTTP routes, and the rollout names none")
+    return found
+
+
+def _header_route(route: SetHeaderRoute, canary: Json) -> Json:
+    """Return a route that sends whatever carries one of the headers to the canary."""
+    matches = [{"headers": {match.header: _string_match(match.value)}} for match in route.matches]
+    to = {"destination": copy.deepcopy(canary["destination"]), "weight": 100}
+    return {"name": route.name, "match": matches, "route": [to]}
+
+
+def _mirror(route: SetMirrorRoute, stable: Json, canary: Json) -> Json:
+    """Return a route that splits as before, and copies to the canary what matches."""
+    return {
+        "name": route.name,
+        "match": [_route_match(match) for match in route.matches],
+        "route": [copy.deepcopy(stable), copy.deepcopy(canary)],
+        "mirror": copy.deepcopy(canary["destination"]),
+        "mirrorPercentage": {"value": 100.0 if route.percentage is None else float(route.percentage)},
+    }
+
+
+def _route_match(match: RouteMatch) -> Json:
+    found: Json = {}
+    if match.method is not None:
+        found["method"] = _string_match(match.method)
+    if match.path is not None:
+        found["uri"] = _string_match(match.path)
+    if match.headers:
+        found["headers"] = {name: _string_match(value) for name, value in match.headers.items()}
+    return found
+
+
+def _string_match(value: StringMatch) -> Json:
+    return {name: text for name in ("exact", "prefix", "regex") if (text := getattr(value, name))}

@@ -2,7 +2,8 @@
 
 Everything that the stable Ingress sends to the stable Service, the canary Ingress sends to the canary Service; the
 ingress controller splits by `canary-weight`. As in Argo Rollouts, annotations that others have put on the canary
-Ingress stay, and one that another object controls is never touched. Header and mirror routes are not in this router.
+Ingress stay, and one that another object controls is never touched. Steps' header and mirror routes are left out, as
+Argo Rollouts does; a canary that is chosen by a header is `additionalIngressAnnotations` with `canary-by-header`.
 """
 
 from __future__ import annotations
@@ -47,12 +48,17 @@ class NginxRouter:
             self._set(name, weight)
 
     def weight(self) -> int | None:
-        """Return the weight that all canary Ingresses carry; None where one is missing or they differ."""
+        """Return the weight that all canary Ingresses carry, which is 0 for one that is not there.
+
+        None where a stable Ingress is missing, or they differ.
+        """
         key = f"{self.routing.annotation_prefix}/canary-weight"
-        found = set()
+        found: set[int | None] = set()
         for name in self.routing.stable_ingresses:
+            if self.objects.get(INGRESS, name) is None:
+                return None
             canary = self.objects.get(INGRESS, canary_name(self.rollout.name, name))
-            text = ((canary or {}).get("metadata", {}).get("annotations") or {}).get(key, "")
+            text = "0" if canary is None else (canary["metadata"].get("annotations") or {}).get(key, "")
             found.add(int(text) if text.isdecimal() else None)
         return found.pop() if len(found) == 1 else None
 
