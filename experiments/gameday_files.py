@@ -25,6 +25,7 @@ from experiments.activity_checks import (
     pauses_in,
 )
 from experiments.field_problems import field_problems
+from experiments.instants import Fault
 from experiments.method import ACTIONS, Action, AwaitVerdict, ChangeTraffic, DeployRelease
 from loadgen.traffic import Traffic, TrafficError, read_traffic
 from sim.releases import Release
@@ -67,6 +68,7 @@ class Setup(_Value):
 
     Attributes:
         purpose: why a team should play it.
+        hypothesis: what should happen, in words.
         blast_radius: who and what is hurt while it is played.
         pass_rule: in words, when it counts as passed.
         policies: manifests by policy; paths count from the game day's folder.
@@ -83,6 +85,7 @@ class Setup(_Value):
 
     name: Literal["gamebird"] = "gamebird"
     purpose: str = ""
+    hypothesis: str = ""
     blast_radius: str = ""
     pass_rule: str = ""
     policies: Annotated[dict[PolicyName, Annotated[tuple[str, ...], Field(min_length=1)]], Field(min_length=1)]
@@ -235,6 +238,8 @@ class GameDay:
     Attributes:
         experiment: the file's own data, for Chaos Toolkit.
         policies: the loaded policy behind each name, in the order of the file.
+        planned_faults: the kinds of the faults that the file puts in force, also where they were taken out.
+        given: manifests of policies that somebody named in the file's place.
     """
 
     path: Path
@@ -244,6 +249,14 @@ class GameDay:
     method: tuple[MethodEntry, ...]
     policies: Mapping[str, Policy]
     experiment: dict[str, Any] = field(repr=False)
+    planned_faults: tuple[str, ...] = ()
+    given: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
+
+    def files_of(self, policy: str) -> tuple[tuple[str, Path], ...]:
+        """Return the manifests of a policy: each by the name that it was given, and where it is."""
+        if policy in self.given:
+            return tuple((str(path), path) for path in self.given[policy])
+        return tuple((file, self.path.parent / file) for file in self.setup.policies[policy])
 
     @property
     def name(self) -> str:
@@ -278,6 +291,7 @@ def load_game_day(path: Path) -> GameDay:
         method=method,
         policies=policies,
         experiment=document.value,
+        planned_faults=tuple(entry.action.func for entry in method if isinstance(entry.action, Fault)),
     )
 
 

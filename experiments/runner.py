@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 from controller.manifests.problems import ManifestError, Problem
 from experiments.chaos import stage
 from experiments.gameday_files import GameDay, refuse_releases, refuse_traffic
-from experiments.instants import Fault
 from experiments.provenance import collect
 from experiments.rehearsal import Rehearsal, World, describe
 from experiments.report.series import series_of
@@ -164,7 +163,7 @@ def _cluster_world(game_day: GameDay, policy: str, venue: Venue) -> World:
     return ClusterWorld(
         venue,
         policy=game_day.policies[policy],
-        files=tuple(game_day.path.parent / file for file in setup.policies[policy]),
+        files=tuple(path for _, path in game_day.files_of(policy)),
         stable=setup.stable,
         routes=_routes(game_day),
         scrape_s=setup.scrape_s,
@@ -178,8 +177,7 @@ def _routes(game_day: GameDay) -> tuple[tuple[str, str], ...]:
 def score_rehearsal(rehearsal: Rehearsal) -> Scorecard:
     """Return the scorecard of a rehearsal that has ended."""
     game_day, setup = rehearsal.game_day, rehearsal.setup
-    files = [str(file) for file in setup.policies[rehearsal.policy]]
-    inputs = [(game_day.path.name, game_day.path), *((file, game_day.path.parent / file) for file in files)]
+    inputs = [(game_day.path.name, game_day.path), *game_day.files_of(rehearsal.policy)]
     return score(
         Evidence(
             game_day=game_day.name,
@@ -203,7 +201,7 @@ def score_rehearsal(rehearsal: Rehearsal) -> Scorecard:
                 game_day_file=game_day.path.name,
             ),
             notes=tuple(rehearsal.notes),
-            planned_faults=tuple(entry.action.func for entry in game_day.method if isinstance(entry.action, Fault)),
+            planned_faults=game_day.planned_faults,
             plans_steady_before=True,
             plans_steady_after=setup.is_steady_after(rehearsal.policy),
             steady_before=rehearsal.steady_before,
