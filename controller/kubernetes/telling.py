@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import logging
-from typing import Any
+import threading
+from typing import Any, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
@@ -27,15 +28,27 @@ PHASES = tuple(phase.value for phase in Phase if phase.value)
 _OF = ["namespace", "rollout"]
 _BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
+_Metric = TypeVar("_Metric", Gauge, Counter)
+
 
 class Teller:
     """Counts and writes down what the controller does. Safe from every thread."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        self._series: dict[tuple[str, str], set[tuple[Gauge | Counter, tuple[str, ...]]]] = {}  # by rollout
+        self._lock = threading.Lock()
         self._phase = self._gauge("gamebird_rollout_phase", "1 for the phase that the rollout is in.", [*_OF, "phase"])
         self._weight = self._gauge("gamebird_rollout_weight", "The canary's weight, percent of the traffic.", _OF)
         self._step = self._gauge("gamebird_rollout_step", "Zero-based index of the step; -1 without steps.", _OF)
+        self._revision = self._gauge(
+            "gamebird_rollout_revision",
+            "1 for the pod hash of each role, to join with what pods tell by their label rollouts-pod-template-hash.",
+            [*_OF, "role", "pod_hash"],
+        )
+        self._verdict = self._gauge(
+            "gamebird_metric_verdict", "1 for the phase of a metric's newest measurement.", [*_OF, "metric", "phase"]
+        )
         self._value = self._gauge("gamebird_metric_value", "The newest value of a metric.", [*_OF, "metric"])
         self._requests = self._gauge(
             "gamebird_metric_requests", "Requests behind the newest value; absent where unknown.", [*_OF, "metric"]
@@ -72,12 +85,18 @@ class Teller:
     def decided(self, key: Key, before: RolloutStatus, decision: Decision) -> None:
         """Count a decision and write its records down."""
         status = decision.status
+        of = (key.namespace, key.name)
         for phase in PHASES:
-            self._phase.labels(key.namespace, key.name, phase).set(phase == status.phase.value)
-        self._weight.labels(key.namespace, key.name).set(status.weights.canary if status.weights else 0)
-        self._step.labels(key.namespace, key.name).set(-1 if status.step_index is None else status.step_index)
+            self._labelled(self._phase, *of, phase).set(phase == status.phase.value)
+        self._labelled(self._weight, *of).set(status.weights.canary if status.weights else 0)
+        self._labelled(self._step, *of).set(-1 if status.step_index is None else status.step_index)
+        hashes = {"stable": status.stable_hash, "canary": status.current_hash}
+        if hashes["canary"] == hashes["stable"]:
+            hashes["canary"] = ""  # there is none
+        for role, pod_hash in hashes.items():
+            self._only(self._revision, (*of, role), pod_hash)
         if decision.changed:
-            self._decisions.labels(key.namespace, key.name).inc()
+            self._labelled(self._decisions, *of).inc()
         for record in decision.records:
             if isinstance(record, TransitionRecord):
                 facts = {
@@ -96,10 +115,11 @@ class Teller:
         labels = (key.namespace, rollout, metric.name)
         number = _number(measurement)
         if number is not None:
-            self._value.labels(*labels).set(number)
+            self._labelled(self._value, *labels).set(number)
         if measurement.requests is not None:
-            self._requests.labels(*labels).set(measurement.requests)
-        self._measurements.labels(*labels, measurement.phase.value).inc()
+            self._labelled(self._requests, *labels).set(measurement.requests)
+        self._only(self._verdict, labels, measurement.phase.value)
+        self._labelled(self._measurements, *labels, measurement.phase.value).inc()
         facts = {
             "rollout": f"{key.namespace}/{rollout}",
             "run": run.name,
@@ -115,17 +135,27 @@ class Teller:
 
     def gone(self, key: Key) -> None:
         """Forget a rollout that was deleted, or its series would be told for ever."""
-        for phase in PHASES:
-            _drop(self._phase, key.namespace, key.name, phase)
-        for gauge in (self._weight, self._step):
-            _drop(gauge, key.namespace, key.name)
+        with self._lock:
+            series = self._series.pop((key.namespace, key.name), set())
+        for metric, labels in series:
+            metric.remove(*labels)
 
+    def _labelled(self, metric: _Metric, *labels: str) -> _Metric:
+        """Return a series, and remember which rollout it is of: the first two labels say."""
+        with self._lock:
+            self._series.setdefault((labels[0], labels[1]), set()).add((metric, labels))
+        return metric.labels(*labels)
 
-def _drop(gauge: Gauge, *labels: str) -> None:
-    try:
-        gauge.remove(*labels)
-    except KeyError:
-        return  # never told
+    def _only(self, gauge: Gauge, labels: tuple[str, ...], last: str) -> None:
+        """Set the series with these labels and the last one to 1, and let there be no other with these; "": none."""
+        with self._lock:
+            series = self._series.setdefault((labels[0], labels[1]), set())
+            others = {each for each in series if each[0] is gauge and each[1][:-1] == labels and each[1][-1] != last}
+            series -= others
+        for _, other in others:
+            gauge.remove(*other)
+        if last:
+            self._labelled(gauge, *labels, last).set(1)
 
 
 def _number(measurement: Measurement) -> float | None:
