@@ -55,9 +55,10 @@ class GatewayRouter:
         for name in self._names():
             known = self._route(name)
             changed = copy.deepcopy(known)
-            take_out(changed, {route.name})
             if route.matches:
                 put_in(changed, route.name, self._rule_for(route, changed))
+            else:
+                take_out(changed, [route.name])
             if changed != known:
                 self.objects.replace(HTTP_ROUTE, changed)
 
@@ -78,9 +79,11 @@ class GatewayRouter:
         return found
 
     def _rule_for(self, route: SetHeaderRoute | SetMirrorRoute, holder: Json) -> Json:
-        """Return the rule of a step's route: made from the first rule that carries the split, as the plugin does."""
-        stable, canary = next(self._pairs(holder))
-        rules = holder["spec"]["rules"]
+        """Return the rule of a step's route, made from the first of the user's own that carries the split."""
+        plain = copy.deepcopy(holder)
+        take_out(plain, names_of(plain))
+        stable, canary = next(self._pairs(plain))
+        rules = plain["spec"]["rules"]
         base = next(rule for rule in rules if any(ref is canary for ref in rule.get("backendRefs") or ()))
         if isinstance(route, SetHeaderRoute):
             return header_rule(route, base, canary)

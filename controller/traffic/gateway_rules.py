@@ -46,7 +46,11 @@ def mirror_rule(route: SetMirrorRoute, base: Json, stable: Json, canary: Json) -
 
 
 def put_in(route: Json, name: str, rule: Json) -> None:
-    """Add a rule under a name, before all others. Changes `route`."""
+    """Put a rule before all others, instead of another of this name; where it is already, it stays. Changes `route`."""
+    rules = route["spec"].get("rules") or ()
+    if _remembered(route).get(name) == _look(rule) and any(_look(each) == _look(rule) for each in rules):
+        return
+    take_out(route, [name])
     route["spec"]["rules"] = [rule, *(route["spec"].get("rules") or ())]
     _remember(route, {**_remembered(route), name: _look(rule)})
 

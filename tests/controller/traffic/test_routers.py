@@ -11,7 +11,14 @@ import pytest
 
 from controller.core.actions import SetWeight
 from controller.manifests.loading import load
-from controller.manifests.values import Rollout
+from controller.manifests.values import (
+    HeaderMatch,
+    Rollout,
+    RouteMatch,
+    SetHeaderRoute,
+    SetMirrorRoute,
+    StringMatch,
+)
 from controller.traffic.gateway import GatewayRouter
 from controller.traffic.istio import IstioRouter
 from controller.traffic.nginx import NginxRouter
@@ -22,6 +29,7 @@ OWNER = {"apiVersion": "argoproj.io/v1alpha1", "kind": "Rollout", "name": "shop"
 
 
 def rollout_with(tmp_path: Path, routing: Json) -> Rollout:
+    routing = {**routing, "managedRoutes": [{"name": "testers"}, {"name": "shadow"}]}
     manifest = {
         "apiVersion": "argoproj.io/v1alpha1",
         "kind": "Rollout",
@@ -149,6 +157,162 @@ def test_what_a_rollout_names_and_nobody_has_is_an_error_that_names_it(
     with pytest.raises(RouterError, match=r"the (Ingress|HTTPRoute|VirtualService) shop .* is not there"):
         router.set_weight(weight(10))
     assert router.weight() is None
+
+
+HEADER = SetHeaderRoute(name="testers", matches=(HeaderMatch(header="X-Tester", value=StringMatch(exact="yes")),))
+MIRROR = SetMirrorRoute(
+    name="shadow",
+    matches=(RouteMatch(method=StringMatch(exact="GET"), path=StringMatch(prefix="/cart")),),
+    percentage=40,
+)
+WITH_ROUTES = pytest.mark.parametrize("make", [gateway, istio], ids=lambda make: make.__name__)
+
+
+def rules_of(item: Json) -> list[Json]:
+    """Return the rules of an HTTPRoute or a VirtualService."""
+    found: list[Json] = item["spec"].get("rules") or item["spec"].get("http")
+    return found
+
+
+@WITH_ROUTES
+def test_a_steps_routes_stand_before_the_split_and_leave_no_trace_when_they_go(
+    make: Make, tmp_path: Path, objects: Any
+) -> None:
+    router = make(tmp_path, objects)
+    (key,) = objects.items
+    router.set_weight(weight(10))
+    before = objects.get(*key)
+    for route in (HEADER, MIRROR):
+        router.set_route(route)
+    assert len(rules_of(objects.items[key])) == len(rules_of(before)) + 2
+    assert rules_of(objects.items[key])[2:] == rules_of(before)
+    writes = len(objects.writes)
+    router.set_route(HEADER)  # the same again
+    assert len(objects.writes) == writes
+    router.set_weight(weight(60))
+    assert router.weight() == 60
+    router.set_weight(weight(10))
+    router.remove_routes()
+    assert objects.items[key]["spec"] == before["spec"]
+    assert objects.items[key]["metadata"].get("annotations") == before["metadata"].get("annotations")
+
+
+@WITH_ROUTES
+def test_a_mirrors_split_follows_the_weight(make: Make, tmp_path: Path, objects: Any) -> None:
+    router = make(tmp_path, objects)
+    (key,) = objects.items
+    router.set_weight(weight(10))
+    router.set_route(MIRROR)
+    router.set_weight(weight(35))
+    mirror = rules_of(objects.items[key])[0]
+    assert [side["weight"] for side in mirror.get("route") or mirror["backendRefs"]] == [65, 35]
+
+
+@WITH_ROUTES
+def test_a_route_that_matches_nothing_any_more_is_taken_out(make: Make, tmp_path: Path, objects: Any) -> None:
+    router = make(tmp_path, objects)
+    (key,) = objects.items
+    before = objects.get(*key)
+    router.set_route(HEADER)
+    router.set_route(SetHeaderRoute(name="testers"))
+    assert objects.items[key]["spec"] == before["spec"]
+
+
+@ROUTERS
+def test_taking_routes_out_of_what_is_gone_is_no_mistake(make: Make, tmp_path: Path, objects: Any) -> None:
+    router = make(tmp_path, objects)
+    objects.items.clear()
+    router.remove_routes()
+    assert objects.items == {}
+
+
+def test_a_header_route_of_an_http_route_is_the_plugins(tmp_path: Path, objects: Any) -> None:
+    gateway(tmp_path, objects).set_route(HEADER)
+    assert rules_of(objects.items[("HTTPRoute", "shop")])[0] == {
+        "matches": [
+            {
+                "path": {"type": "PathPrefix", "value": "/"},
+                "headers": [{"type": "Exact", "name": "X-Tester", "value": "yes"}],
+            }
+        ],
+        "backendRefs": [{"name": "shop-canary", "port": 80, "weight": 1}],
+    }
+
+
+def test_routes_of_a_virtual_service_are_argos(tmp_path: Path, objects: Any) -> None:
+    router = istio(tmp_path, objects)
+    router.set_weight(weight(10))
+    router.set_route(MIRROR)
+    router.set_route(HEADER)
+    header, mirror, *_ = rules_of(objects.items[("VirtualService", "shop")])
+    canary = {"destination": {"host": "shop-canary"}}
+    assert header == {
+        "name": "testers",
+        "match": [{"headers": {"X-Tester": {"exact": "yes"}}}],
+        "route": [{**canary, "weight": 100}],
+    }
+    assert mirror == {
+        "name": "shadow",
+        "match": [{"method": {"exact": "GET"}, "uri": {"prefix": "/cart"}}],
+        "route": [
+            {"destination": {"host": "shop-stable.team.svc.cluster.local"}, "weight": 90},
+            {**canary, "weight": 10},
+        ],
+        "mirror": {"host": "shop-canary"},
+        "mirrorPercentage": {"value": 40.0},
+    }
+
+
+def test_a_rule_that_somebody_has_changed_since_is_theirs(tmp_path: Path, objects: Any) -> None:
+    router = gateway(tmp_path, objects)
+    router.set_route(HEADER)
+    item = objects.get("HTTPRoute", "shop")
+    item["spec"]["rules"][0]["matches"][0]["headers"][0]["value"] = "no"
+    objects.replace("HTTPRoute", item)
+    router.remove_routes()
+    assert len(rules_of(objects.items[("HTTPRoute", "shop")])) == 3
+
+
+def test_several_routes_of_which_the_rollout_names_none_are_told_apart_by_their_names(
+    tmp_path: Path, objects: Any
+) -> None:
+    # As in Argo: the only route carries the split, or the first that has no name.
+    sides = [{"destination": {"host": f"shop-{side}"}, "weight": 0} for side in ("stable", "canary")]
+    routes = [{"name": "docs", "route": [{"destination": {"host": "docs"}}]}, {"route": sides}]
+    objects.create("VirtualService", {"metadata": {"name": "shop"}, "spec": {"http": routes}})
+    rollout = rollout_with(tmp_path, {"istio": {"virtualService": {"name": "shop"}}})
+    assert rollout.strategy.traffic_routing is not None
+    assert rollout.strategy.traffic_routing.istio is not None
+    router = IstioRouter(rollout=rollout, routing=rollout.strategy.traffic_routing.istio, objects=objects)
+    router.set_weight(weight(10))
+    assert router.weight() == 10
+    item = objects.get("VirtualService", "shop")
+    item["spec"]["http"][1]["name"] = "primary"
+    objects.replace("VirtualService", item)
+    with pytest.raises(RouterError, match="has several HTTP routes, and the rollout names none"):
+        router.set_weight(weight(20))
+
+
+def test_a_canary_ingress_that_somebody_took_away_holds_no_weight(tmp_path: Path, objects: Any) -> None:
+    router = nginx(tmp_path, objects)
+    router.set_weight(weight(10))
+    objects.delete("Ingress", "shop-shop-canary")
+    assert router.weight() == 0
+    router.set_weight(weight(10))
+    assert router.weight() == 10
+
+
+def test_a_canary_chosen_by_a_header_is_an_annotation_as_argo_has_it(tmp_path: Path, objects: Any) -> None:
+    nginx(tmp_path, objects)
+    routing = {"canary-by-header": "X-Tester", "canary-by-header-value": "yes"}
+    rollout = rollout_with(tmp_path, {"nginx": {"stableIngress": "shop", "additionalIngressAnnotations": routing}})
+    assert rollout.strategy.traffic_routing is not None
+    assert rollout.strategy.traffic_routing.nginx is not None
+    router = NginxRouter(rollout=rollout, routing=rollout.strategy.traffic_routing.nginx, objects=objects, owner=OWNER)
+    router.set_weight(weight(0))
+    annotations = objects.items[("Ingress", "shop-shop-canary")]["metadata"]["annotations"]
+    assert annotations["nginx.ingress.kubernetes.io/canary-by-header"] == "X-Tester"
+    assert annotations["nginx.ingress.kubernetes.io/canary-by-header-value"] == "yes"
 
 
 def test_the_canary_ingress_sends_what_stable_gets_to_the_canary_and_is_the_rollouts_own(
