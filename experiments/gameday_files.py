@@ -80,6 +80,7 @@ class Setup(_Value):
         settle_s: how long traffic goes on after the verdict, policy seconds, so that the way back is seen.
         scrape_s: how often Prometheus scrapes a pod, policy seconds.
         command: the user's own program instead of the demo service.
+        images: in a cluster, the image of each container in which the release differs from what the manifest says.
         expect: what should come out, for each of the policies.
     """
 
@@ -97,6 +98,7 @@ class Setup(_Value):
     settle_s: Annotated[float, Field(strict=True, ge=0, le=86_400)] = 60.0
     scrape_s: Annotated[float, Field(strict=True, ge=1, le=300)] = 15.0
     command: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
+    images: dict[str, Annotated[str, Field(min_length=1)]] = Field(default_factory=dict)
     expect: dict[PolicyName, Expectation]
 
     @field_validator("traffic", mode="before")

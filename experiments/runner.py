@@ -157,6 +157,7 @@ def _local_world(game_day: GameDay, policy: str, options: Options, folder: Path)
 
 
 def _cluster_world(game_day: GameDay, policy: str, venue: Venue) -> World:
+    from experiments.testbeds.cluster.guests import Revision
     from experiments.testbeds.cluster.world import ClusterWorld
 
     setup = game_day.setup
@@ -164,7 +165,8 @@ def _cluster_world(game_day: GameDay, policy: str, venue: Venue) -> World:
         venue,
         policy=game_day.policies[policy],
         files=tuple(path for _, path in game_day.files_of(policy)),
-        stable=setup.stable,
+        stable=Revision(release=setup.stable),
+        under_test=Revision(release=setup.release, images=setup.images),
         routes=_routes(game_day),
         scrape_s=setup.scrape_s,
     )

@@ -1,6 +1,7 @@
 """The objects that a game day brings into a namespace, and how every one of them leaves again.
 
-They are the policy's own manifests, with the release's behaviour as one annotation of the pods. All of them belong to
+They are the policy's own manifests; how a release behaves is an annotation of the pods, which the demo service follows,
+or an image of the team's own. All of them belong to
 one ConfigMap, `gamebird-game-day`: the mark that a game day is on. Whoever deletes it deletes everything, also what a
 killed game day has left. Nothing that was there before is ever changed or taken away.
 """
@@ -9,7 +10,7 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -78,6 +79,19 @@ def read_guests(files: Iterable[Path]) -> tuple[Json, ...]:
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Revision:
+    """What is different from one revision to the next.
+
+    Attributes:
+        release: how it behaves, for the demo service.
+        images: the image of each container that has another one than the manifest says.
+    """
+
+    release: Release
+    images: Mapping[str, str] = field(default_factory=dict)
+
+
 @dataclass(slots=True, kw_only=True)
 class Guests:
     """The objects of one game day in one namespace. Used by one owner.
@@ -95,8 +109,8 @@ class Guests:
     _mark: Json | None = None
     _made: list[tuple[Resource, str]] = field(default_factory=list)
 
-    def enter(self, stable: Release) -> None:
-        """Create every object, the Rollout with the stable release.
+    def enter(self, stable: Revision) -> None:
+        """Create every object, the Rollout with the stable revision.
 
         Raises:
             GuestError: another game day is on here, or an object of that name is there.
@@ -108,11 +122,13 @@ class Guests:
                 if item["kind"] == resource.kind and self._is_mine(item):
                     self._create(resource, self._dressed(item, stable))
 
-    def deploy(self, release: Release) -> None:
+    def deploy(self, revision: Revision) -> None:
         """Let the Rollout's pods be those of the release under test."""
-        annotations = {ANNOTATION: annotation_of(release, self.routes), REVISION: "under-test"}
-        patch = {"spec": {"template": {"metadata": {"annotations": annotations}}}}
-        self.connection.patch(ROLLOUTS, self.namespace, self.rollout, patch)
+        manifest = next(item for item in self.objects if item["kind"] == ROLLOUTS.kind and self._is_mine(item))
+        template = self._template(manifest, revision, "under-test")
+        # The list of containers is replaced as a whole, as a merge patch does; it is the manifest's own.
+        patch = {"metadata": template["metadata"], "spec": {"containers": template["spec"]["containers"]}}
+        self.connection.patch(ROLLOUTS, self.namespace, self.rollout, {"spec": {"template": patch}})
 
     def leave(self) -> None:
         """Take everything away that was created, and wait until it is gone. Safe to repeat.
@@ -158,7 +174,24 @@ class Guests:
     def _is_mine(self, item: Json) -> bool:
         return bool(item["kind"] != ROLLOUTS.kind or item["metadata"].get("name") == self.rollout)
 
-    def _dressed(self, item: Json, stable: Release) -> Json:
+    def _template(self, rollout: Json, revision: Revision, role: str) -> Json:
+        """Return the pod template of a revision: the manifest's own, marked and with its images.
+
+        Raises:
+            GuestError: an image is named for a container that the manifest does not have.
+        """
+        template: Json = copy.deepcopy(rollout["spec"]["template"])
+        metadata = template.setdefault("metadata", {})
+        orders = {ANNOTATION: annotation_of(revision.release, self.routes), REVISION: role}
+        metadata["annotations"] = {**(metadata.get("annotations") or {}), **orders}
+        containers = {each["name"]: each for each in template["spec"]["containers"]}
+        for name, image in revision.images.items():
+            if name not in containers:
+                raise GuestError(f"images names the container {name}; the Rollout has {', '.join(containers)}")
+            containers[name]["image"] = image
+        return template
+
+    def _dressed(self, item: Json, stable: Revision) -> Json:
         """Return an object as it is created: in the namespace, owned by the mark, with the release on its pods."""
         assert self._mark is not None
         found = copy.deepcopy(item)
@@ -166,9 +199,7 @@ class Guests:
         found["metadata"] = {**found["metadata"], "namespace": self.namespace, "ownerReferences": [owner]}
         found.pop("status", None)
         if found["kind"] == ROLLOUTS.kind:
-            template = found["spec"].setdefault("template", {}).setdefault("metadata", {})
-            orders = {ANNOTATION: annotation_of(stable, self.routes), REVISION: "before"}
-            template["annotations"] = {**(template.get("annotations") or {}), **orders}
+            found["spec"]["template"] = self._template(item, stable, "before")
         return found
 
     def _create(self, resource: Resource, body: Json) -> None:

@@ -6,6 +6,7 @@ does the namespace's ConfigMap say so. Faults of the proxy come the same way and
 
 from __future__ import annotations
 
+import queue
 import threading
 import time
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from controller.kubernetes.api import ApiError, Connection, Resource
+from controller.kubernetes.api import ApiError, Connection, NotFoundError, Resource
 from controller.kubernetes.api.resources import HTTP_ROUTES, INGRESSES, SERVICES
 from controller.kubernetes.api.watching import Key, Reflector
 from controller.kubernetes.work_queue import WorkQueue
@@ -70,22 +71,32 @@ class ClusterRouter:
         self._noticed: dict[str, float] = {}  # since when a namespace waits for its turn, unix seconds
         self._cut_by: set[str] = set()
         self._lock = threading.Lock()
-        self._thread = threading.Thread(target=self._work, name="router", daemon=True)
+        # Said in order and apart from routing: a weight must not wait until the API server has heard of the last one.
+        self._sayings: queue.SimpleQueue[tuple[str, RouterState] | None] = queue.SimpleQueue()
+        self._threads = [
+            threading.Thread(target=self._watched, args=(work,), name=name, daemon=True)
+            for name, work in (("router", self._work), ("router's word", self._say))
+        ]
+        self._stopping = threading.Event()
         self._failure: BaseException | None = None
 
     def start(self) -> None:
         """Begin to route."""
         for copy in self._copies.values():
             copy.start()
-        self._thread.start()
+        for thread in self._threads:
+            thread.start()
 
     def stop(self) -> None:
         """End every Envoy."""
+        self._stopping.set()
         self._queue.close()
+        self._sayings.put(None)
         for copy in self._copies.values():
             copy.stop()
-        if self._thread.is_alive():
-            self._thread.join()
+        for thread in self._threads:
+            if thread.is_alive():
+                thread.join()
         for home in self._homes.values():
             home.envoy.stop()
 
@@ -104,19 +115,32 @@ class ClusterRouter:
                 self._noticed.setdefault(namespace, time.time())
             self._queue.add(namespace)
 
-    def _work(self) -> None:
+    def _watched(self, work: Callable[[], None]) -> None:
         try:
-            while (namespace := self._queue.take()) is not None:
-                with self._lock:
-                    asked_s = self._noticed.pop(namespace, time.time())
-                try:
-                    self._route(namespace, asked_s)
-                except ApiError:
-                    self._queue.add(namespace, after_s=RETRY_S)
-                finally:
-                    self._queue.done(namespace)
-        except BaseException as error:
+            work()
+        except BaseException as error:  # whoever holds the router looks; one that no longer routes must not look well
             self._failure = error
+
+    def _work(self) -> None:
+        while (namespace := self._queue.take()) is not None:
+            with self._lock:
+                asked_s = self._noticed.pop(namespace, time.time())
+            try:
+                self._route(namespace, asked_s)
+            finally:
+                self._queue.done(namespace)
+
+    def _say(self) -> None:
+        while (saying := self._sayings.get()) is not None:
+            namespace, state = saying
+            while not self._stopping.is_set():
+                try:
+                    write_state(self._connection, namespace, state)
+                    break
+                except NotFoundError:  # the namespace is gone, and whoever listened
+                    break
+                except ApiError:
+                    self._stopping.wait(RETRY_S)
 
     # ---- one namespace's turn
 
@@ -147,7 +171,7 @@ class ClusterRouter:
         if state != home.said:
             if state.shares != home.said.shares:
                 state = replace_state(state, asked_s=asked_s, acknowledged_s=time.time())
-            write_state(self._connection, namespace, state)
+            self._sayings.put((namespace, state))
             home.said = state
 
     def _open(self, namespace: str) -> _Home:

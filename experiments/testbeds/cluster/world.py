@@ -12,7 +12,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ from controller.kubernetes.api.resources import (
 from controller.kubernetes.api.watching import Key, Reflector
 from controller.manifests.policies import Policy
 from experiments.events import Event, PodEnded
-from experiments.testbeds.cluster.guests import Guests, read_guests
+from experiments.testbeds.cluster.guests import Guests, Revision, read_guests
 from experiments.testbeds.cluster.notes import (
     CONFIG_MAPS,
     METRICS,
@@ -81,7 +81,8 @@ class ClusterWorld:
     Args:
         policy: the rollout and its templates.
         files: the manifests that the policy was read from.
-        stable: what the revision before the release under test is like.
+        stable: the revision before the release under test.
+        under_test: the revision that `deploy` hands to the controller.
         routes: (method, path) of each kind of request.
         scrape_s: how often the game day counts on a pod's being scraped.
     """
@@ -92,13 +93,15 @@ class ClusterWorld:
         *,
         policy: Policy,
         files: tuple[Path, ...],
-        stable: Release,
+        stable: Revision,
+        under_test: Revision,
         routes: tuple[tuple[str, str], ...],
         scrape_s: float,
     ) -> None:
         # Prometheus and the controller live in the wall's time, so policy time is the wall's.
         self.clock = PolicyClock(Origin(monotonic_s=time.monotonic(), policy_s=time.time(), speed=1.0))
-        self._venue, self._policy, self._stable, self._scrape_s = venue, policy, stable, scrape_s
+        self._venue, self._policy, self._scrape_s = venue, policy, scrape_s
+        self._stable, self._under_test = stable, under_test
         strategy, connection = policy.rollout.strategy, venue.connection
         self._guests = Guests(
             connection=connection,
@@ -211,7 +214,7 @@ class ClusterWorld:
             WorldError: no controller takes it up.
         """
         before = self._sight.status.current_hash
-        self._guests.deploy(release)
+        self._guests.deploy(replace(self._under_test, release=release))
         self._await(
             lambda: self._sight.status.current_hash not in ("", before),
             DEPLOYED_WITHIN_S,
