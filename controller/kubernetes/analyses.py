@@ -26,7 +26,7 @@ from controller.manifests.values import Metric, SecretKeyRef
 
 Json = dict[str, Any]
 
-ASKED_AT_ONCE = 16
+ASKED_AT_ONCE = 32
 TURNS_IN_A_ROW_MAX = 20
 TOGETHER_S = 0.25
 """Metrics that are due so soon after another are asked with it: answers that took a little longer must not part metrics

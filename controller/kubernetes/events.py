@@ -7,7 +7,9 @@ import hashlib
 import logging
 import queue
 import threading
+import time
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import Any
 
 from controller.kubernetes.api import AlreadyExistsError, ApiError, Connection, NotFoundError
@@ -19,6 +21,8 @@ Json = dict[str, Any]
 COMPONENT = "gamebird"
 KEPT = 2_000
 WAITING_MAX = 2_000
+HELD_BACK_S = 2.0
+HELD_BACK_LOOK_S = 0.02
 MESSAGE_MAX = 1_000
 
 log = logging.getLogger(__name__)
@@ -64,10 +68,15 @@ class EventWriter:
 
 
 class EventQueue:
-    """Writes events in a thread of its own, in their order, so that nobody who decides or acts waits for them."""
+    """Writes events in a thread of its own, in their order, so that nobody who decides or acts waits for them.
 
-    def __init__(self, writer: EventWriter) -> None:
-        self._writer = writer
+    Args:
+        pressed: whether something more urgent is waiting to be done; events are held back meanwhile, for two seconds
+            each at the most: where a hundred releases are aborted at once, weights come before words.
+    """
+
+    def __init__(self, writer: EventWriter, *, pressed: Callable[[], bool] = lambda: False) -> None:
+        self._writer, self._pressed = writer, pressed
         self._waiting: queue.Queue[tuple[Json, str, str, bool, float] | None] = queue.Queue(WAITING_MAX)
         self._thread = threading.Thread(target=self._work, name="events", daemon=True)
         self._thread.start()
@@ -88,10 +97,16 @@ class EventQueue:
     def _work(self) -> None:
         while (entry := self._waiting.get()) is not None:
             item, reason, message, warning, now_s = entry
+            self._hold_back()
             try:
                 self._writer.emit(item, reason, message, warning=warning, now_s=now_s)
             except Exception:
                 log.exception("an event met a bug", extra={"reason": reason})
+
+    def _hold_back(self) -> None:
+        until_s = time.monotonic() + HELD_BACK_S
+        while self._pressed() and time.monotonic() < until_s:
+            time.sleep(HELD_BACK_LOOK_S)
 
 
 def _event(item: Json, name: str, reason: str, message: str, warning: bool, now_s: float) -> Json:

@@ -46,7 +46,13 @@ class Watcher(Protocol):
 
 @dataclass(slots=True, kw_only=True)
 class RolloutReconciler:
-    """Reconciles rollouts, one call each; several threads may call it for different rollouts."""
+    """Reconciles rollouts, one call each; several threads may call it for different rollouts.
+
+    Attributes:
+        pressed: whether other rollouts wait for their turn. One decision is then carried out and stored, and the rest
+            is left to the next turn: where many are aborted at once, the first thing that an abort writes is the
+            router's weight, and nobody's weight should wait for what others write after theirs.
+    """
 
     cluster: Cluster
     observer: Observer
@@ -54,6 +60,8 @@ class RolloutReconciler:
     events: EventQueue
     now_s: Callable[[], float]
     watcher: Watcher | None = None
+    pressed: Callable[[], bool] = lambda: False
+    _looks: dict[Key, int] = field(default_factory=dict)  # decisions in a row, of turns that were left unfinished
     _routes: dict[str, tuple[str, ...]] = field(default_factory=dict)  # what Argo's schema has no field for, by uid
 
     def reconcile(self, key: Key) -> float | None:
@@ -63,7 +71,8 @@ class RolloutReconciler:
             ActingError, ApiError: something stood in the way; the turn is to be repeated.
             NoFixedPointError: the core did not come to rest.
         """
-        for _ in range(LOOKS_IN_A_ROW_MAX):
+        looks = self._looks.pop(key, 0)
+        while looks < LOOKS_IN_A_ROW_MAX:
             item = self.cluster.get("Rollout", key)
             if item is None or "deletionTimestamp" in item["metadata"]:
                 return None
@@ -86,6 +95,10 @@ class RolloutReconciler:
             if not decision.changed:
                 self._repair_weight(seen, decision)
                 return None if decision.look_again_s is None else max(decision.look_again_s - self.now_s(), 0.0)
+            looks += 1
+            if self.pressed():
+                self._looks[key] = looks
+                return 0.0
         raise NoFixedPointError(f"{key}: {LOOKS_IN_A_ROW_MAX} decisions in a row and no fixed point")
 
     def forget(self, uid: str) -> None:

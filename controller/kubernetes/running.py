@@ -32,6 +32,7 @@ from controller.traffic.routers import Router
 
 Json = dict[str, Any]
 
+ANALYSES_AT_ONCE = 16
 SYNC_WITHIN_S = 60.0
 SYNC_LOOK_S = 0.2
 REFUSED_WITHIN_S = 3.0  # a server that has just started knows its custom resources and its roles a little later
@@ -63,7 +64,7 @@ class Settings:
     Attributes:
         namespace: the only one that is looked after; None for all.
         instance_id: only objects with this label of Argo's; "" for those without it.
-        workers: how many rollouts, and how many runs, are looked at at once.
+        workers: how many rollouts are looked at at once; of analysis runs some more, because they wait for answers.
     """
 
     namespace: str | None = None
@@ -96,7 +97,7 @@ class Controller:
         self.analysis_queue: WorkQueue[Key] = WorkQueue()
         self.cluster = Cluster(connection, namespace=settings.namespace, changed=self._listener)
         self.observer = Observer(self.cluster)
-        self.events = EventQueue(EventWriter(connection))
+        self.events = EventQueue(EventWriter(connection), pressed=lambda: self.rollout_queue.pressed)
         self.rollouts = RolloutReconciler(
             cluster=self.cluster,
             observer=self.observer,
@@ -110,6 +111,7 @@ class Controller:
             events=self.events,
             now_s=self.clock.now_s,
             watcher=self.teller,
+            pressed=lambda: self.rollout_queue.pressed,
         )
         self.analyses = AnalysisReconciler(
             cluster=self.cluster, observer=self.observer, ask=ask, now_s=self.clock.now_s, watcher=self.teller
@@ -132,6 +134,7 @@ class Controller:
             self._await(copy)
         for number in range(self.settings.workers):
             self._spawn("rollout", number, self.rollout_queue, self.rollouts.reconcile)
+        for number in range(max(self.settings.workers, ANALYSES_AT_ONCE)):
             self._spawn("analysis", number, self.analysis_queue, self.analyses.reconcile)
 
     def stop(self) -> None:

@@ -38,6 +38,13 @@ class WorkQueue(Generic[K]):
             now_s = self._now_s()
             return sum(due_s <= now_s for due_s in self._due_s.values())
 
+    @property
+    def pressed(self) -> bool:
+        """Whether somebody's time has come, and nobody looks yet."""
+        with self._changed:
+            wait_s = self._drop_stale()
+            return wait_s is not None and wait_s <= 0
+
     def add(self, key: K, *, after_s: float = 0.0) -> None:
         """Look at a key after so long; an earlier look that was asked for stays as it is."""
         with self._changed:

@@ -143,3 +143,12 @@ def test_no_key_is_looked_at_by_two_at_once() -> None:
         thread.join(5.0)
     assert clashes == []
     assert all(looks.values())
+
+
+def test_it_is_pressed_while_a_key_waits_whose_time_has_come(queue: WorkQueue[str], clock: Clock) -> None:
+    queue.add("later", after_s=5.0)
+    assert not queue.pressed
+    clock.now_s += 5.0
+    assert queue.pressed
+    assert queue.take() == "later"
+    assert not queue.pressed
