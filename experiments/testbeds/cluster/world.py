@@ -57,6 +57,8 @@ AWAY_MAX_S = 30.0  # so long may the API server be away
 FAULT_FOR_S, RENEW_S = 30.0, 10.0  # a fault outlives its game day by so much at most
 ACKNOWLEDGED_WITHIN_S = 15.0
 _LOOK_S = 0.02
+_OF_THE_DATA_PLANE, _OF_USERS = ("prometheus_gone", "proxy_errors", "proxy_delay"), ("change_traffic",)
+_TAKES_NO_FAULTS = "nobody in this cluster can let its proxy or its Prometheus misbehave"
 _WATCHED = (ROLLOUTS, ANALYSIS_RUNS, REPLICA_SETS, PODS, SERVICES, INGRESSES, HTTP_ROUTES, CONFIG_MAPS)
 
 
@@ -85,6 +87,7 @@ class ClusterWorld:
         under_test: the revision that `deploy` hands to the controller.
         routes: (method, path) of each kind of request.
         scrape_s: how often the game day counts on a pod's being scraped.
+        faults: the kinds of the faults that the game day plans.
     """
 
     def __init__(
@@ -97,11 +100,12 @@ class ClusterWorld:
         under_test: Revision,
         routes: tuple[tuple[str, str], ...],
         scrape_s: float,
+        faults: tuple[str, ...] = (),
     ) -> None:
         # Prometheus and the controller live in the wall's time, so policy time is the wall's.
         self.clock = PolicyClock(Origin(monotonic_s=time.monotonic(), policy_s=time.time(), speed=1.0))
         self._venue, self._policy, self._scrape_s = venue, policy, scrape_s
-        self._stable, self._under_test = stable, under_test
+        self._stable, self._under_test, self._faults = stable, under_test, faults
         strategy, connection = policy.rollout.strategy, venue.connection
         self._guests = Guests(
             connection=connection,
@@ -148,7 +152,7 @@ class ClusterWorld:
             self._guests.enter(self._stable)
             self._await(self._is_healthy, STABLE_WITHIN_S, self._unhealthy)
             self._await(self._has_target, ACKNOWLEDGED_WITHIN_S, self._no_target)
-            self._check_scrapes()
+            self._check_data_plane()
             self._renewer.start()
         except ApiError as error:
             self.stop()
@@ -261,7 +265,7 @@ class ClusterWorld:
             WorldError: there is no data plane that can, or it does not say so in time.
         """
         if self._state is None:
-            raise WorldError("this cluster's data plane takes no faults; its proxy and Prometheus stay as they are")
+            raise WorldError(_TAKES_NO_FAULTS)
         with self._lock:
             if wish is None:
                 self._wishes.pop(name, None)
@@ -297,6 +301,9 @@ class ClusterWorld:
 
     def _check_policy(self) -> None:
         rollout = self._policy.rollout
+        foreign = [fault for fault in self._faults if fault not in (*_OF_THE_DATA_PLANE, *_OF_USERS)]
+        if foreign:
+            raise WorldError(f"{', '.join(foreign)}: such faults cannot be put in force in a cluster")
         if rollout.template is None:
             raise WorldError(f"{rollout.name} has no pod template of its own; a game day cannot follow a workloadRef")
         if rollout.strategy.traffic_routing is None:
@@ -304,8 +311,10 @@ class ClusterWorld:
                 f"{rollout.name} has no trafficRouting; what the canary gets cannot be told from the cluster's objects"
             )
 
-    def _check_scrapes(self) -> None:
+    def _check_data_plane(self) -> None:
         state = self._state
+        if state is None and set(self._faults) & set(_OF_THE_DATA_PLANE):
+            raise WorldError(f"{_TAKES_NO_FAULTS}, and the game day plans {', '.join(self._faults)}")
         if state is not None and state.scrape_s and state.scrape_s != self._scrape_s:
             raise WorldError(
                 f"the game day counts on a scrape every {self._scrape_s:g} s (scrape_s), and this cluster's Prometheus "
