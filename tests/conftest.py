@@ -70,6 +70,16 @@ def promtool() -> Path:
 
 
 @pytest.fixture(scope="session")
+def helm() -> Path:
+    """A helm 3, built once by tools/build_helm.sh."""
+    named = os.environ.get("GAMEBIRD_HELM")
+    found = Path(named) if named else CACHE / "helm"
+    if not found.is_file():
+        missing("helm", "build it once with tools/build_helm.sh (eighty seconds, needs Go)")
+    return found
+
+
+@pytest.fixture(scope="session")
 def go() -> str:
     """The Go compiler, which builds the originals that our answers are held against."""
     found = shutil.which("go")

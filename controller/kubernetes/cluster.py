@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from controller.kubernetes.api import AlreadyExistsError, Connection, NotFoundError, Resource
+from controller.kubernetes.api import AlreadyExistsError, ConflictError, Connection, NotFoundError, Resource
 from controller.kubernetes.api.resources import (
     ANALYSIS_RUNS,
     ANALYSIS_TEMPLATES,
@@ -109,13 +109,20 @@ class Cluster:
         return self.copies[kind].all()
 
     def create(self, kind: str, body: Json) -> Json:
-        """Create an object; one of this name that is there already is returned as it is."""
-        resource, namespace = _BY_KIND[kind], body["metadata"].get("namespace")
+        """Create an object of a kind that is watched; one of this name that is there already is returned as it is.
+
+        Raises:
+            ConflictError: it is there already and has not reached the copy yet.
+        """
+        metadata = body["metadata"]
         try:
-            found = self.connection.create(resource, namespace, body)
-        except AlreadyExistsError:
-            found = self.connection.get(resource, namespace, body["metadata"]["name"])
-        return self._learn(kind, found)
+            return self._learn(kind, self.connection.create(_BY_KIND[kind], metadata.get("namespace"), body))
+        except AlreadyExistsError as error:
+            # The copy, and no request: what is watched needs no right to be read one by one.
+            found = self.copies[kind].get(Key(metadata.get("namespace", ""), metadata["name"]))
+            if found is None:
+                raise ConflictError(error.message, status=error.status, reason=error.reason) from error
+            return found
 
     def patch(self, kind: str, key: Key, body: Json, *, subresource: str | None = None) -> Json:
         """Merge a patch into an object."""

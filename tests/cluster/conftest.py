@@ -12,14 +12,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from api_server import connection, control_plane, custom_kinds, kubelet, namespace
+from api_server import connection, control_plane, custom_kinds, kubeconfig, kubelet, namespace
 from scripted_prometheus import OneValue
 
 from experiments.testbeds.cluster.control_plane import ControlPlane
 from experiments.testbeds.cluster.kubelet import InstantKubelet
 from experiments.testbeds.local.children import free_port
 
-__all__ = ["connection", "control_plane", "custom_kinds", "kubelet", "namespace"]
+__all__ = ["connection", "control_plane", "custom_kinds", "kubeconfig", "kubelet", "namespace"]
 
 
 @pytest.fixture
@@ -31,12 +31,6 @@ def restarted(control_plane: ControlPlane) -> Callable[[], None]:
         control_plane.start_server()
 
     return restart
-
-
-@pytest.fixture
-def kubeconfig(control_plane: ControlPlane) -> Path:
-    """The administrator's kubeconfig."""
-    return control_plane.kubeconfig
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,63 @@
 
 from __future__ import annotations
 
-from api_server import connection, control_plane, kubelet, namespace
+import json
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
-__all__ = ["connection", "control_plane", "kubelet", "namespace"]
+import pytest
+import yaml
+from api_server import connection, control_plane, kubeconfig, kubelet, namespace
+from scripted_prometheus import OneValue
+
+__all__ = ["connection", "control_plane", "kubeconfig", "kubelet", "namespace"]
+
+KUBERNETES = "1.36.3"  # of the API server here; helm has to be told where it asks none
+
+Rendered = Callable[..., list[dict[str, Any]]]
+
+
+@pytest.fixture(scope="session")
+def chart(root: Path) -> Path:
+    """The chart's folder."""
+    return root / "deploy" / "helm" / "gamebird"
+
+
+@pytest.fixture(scope="session")
+def run_helm(helm: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Return a function that runs helm, with folders of the tests' own."""
+    home = tmp_path_factory.mktemp("helm")
+
+    def run(*arguments: str, kubeconfig: Path | None = None) -> subprocess.CompletedProcess[str]:
+        own = {f"HELM_{each}_HOME": str(home / each.lower()) for each in ("CACHE", "CONFIG", "DATA")}
+        environment = {**os.environ, **own, "KUBECONFIG": str(kubeconfig or home / "none")}
+        return subprocess.run([str(helm), *arguments], env=environment, capture_output=True, text=True, timeout=60)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def render(run_helm: Callable[..., subprocess.CompletedProcess[str]], chart: Path) -> Rendered:
+    """Return a function that renders the chart with some values, given as a mapping."""
+
+    def rendered(values: dict[str, Any] | None = None, *, name: str = "gamebird", namespace: str = "gamebird") -> Any:
+        sets = [f"--set-json={key}={json.dumps(value)}" for key, value in (values or {}).items()]
+        options = [f"--namespace={namespace}", f"--kube-version={KUBERNETES}", *sets]
+        done = run_helm("template", name, str(chart), *options)
+        if done.returncode:
+            raise ValueError(done.stderr)
+        return [each for each in yaml.safe_load_all(done.stdout) if each]
+
+    return rendered
+
+
+@pytest.fixture
+def prometheus_that_says() -> Iterator[OneValue]:
+    """A metrics server whose one value the test chooses."""
+    found = OneValue()
+    found.start()
+    yield found
+    found.stop()

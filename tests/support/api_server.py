@@ -40,6 +40,12 @@ def connection(control_plane: ControlPlane) -> Connection:
 
 
 @pytest.fixture
+def kubeconfig(control_plane: ControlPlane) -> Path:
+    """The administrator's kubeconfig."""
+    return control_plane.kubeconfig
+
+
+@pytest.fixture
 def namespace(connection: Connection) -> str:
     """A namespace of the test's own."""
     name = f"test-{next(_numbers)}"

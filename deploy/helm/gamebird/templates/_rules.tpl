@@ -1,0 +1,53 @@
+{{- /*
+What the controller may do to the objects of the namespaces that it looks after. Each verb is used: a test takes each
+away in turn and sees the controller refused (tests/deploy/test_rbac.py). What is watched is never read one by one.
+*/ -}}
+{{- define "gamebird.rules" -}}
+- apiGroups: [argoproj.io]
+  resources: [rollouts]
+  verbs: [list, watch, patch]
+- apiGroups: [argoproj.io]
+  resources: [rollouts/status]
+  verbs: [update]
+- apiGroups: [argoproj.io]
+  resources: [analysistemplates]
+  verbs: [list, watch]
+- apiGroups: [argoproj.io]
+  resources: [analysisruns]
+  verbs: [list, watch, create, update, patch, delete]
+- apiGroups: [apps]
+  resources: [replicasets]
+  verbs: [list, watch, create, update, patch, delete]
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [list, patch, delete]
+- apiGroups: [""]
+  resources: [services]
+  verbs: [list, watch, patch]
+- apiGroups: [""]
+  resources: [events]
+  verbs: [create, patch]
+- apiGroups: [networking.k8s.io]
+  resources: [ingresses]
+  verbs: {{ if .Values.routers.nginx }}[list, watch, create, patch]{{ else }}[list, watch]{{ end }}
+{{- if .Values.routers.gatewayAPI }}
+- apiGroups: [gateway.networking.k8s.io]
+  resources: [httproutes]
+  verbs: [get, update]
+{{- end }}
+{{- if .Values.routers.istio }}
+- apiGroups: [networking.istio.io]
+  resources: [virtualservices, destinationrules]
+  verbs: [get, update]
+{{- end }}
+{{- if .Values.secrets.all }}
+- apiGroups: [""]
+  resources: [secrets]
+  verbs: [get]
+{{- else if .Values.secrets.names }}
+- apiGroups: [""]
+  resources: [secrets]
+  resourceNames: {{ .Values.secrets.names | toJson }}
+  verbs: [get]
+{{- end }}
+{{- end }}
