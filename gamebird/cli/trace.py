@@ -72,6 +72,9 @@ def convert(
         list[str] | None, typer.Option(help=f"keep this header too, beside {', '.join(sorted(HEADERS_KEPT))}")
     ] = None,
     keep_bodies: Annotated[bool, typer.Option(help="keep bodies, and not only their size")] = False,
+    keep_secrets: Annotated[
+        bool, typer.Option("--keep-secrets", help="keep tokens, addresses and the like in paths and queries")
+    ] = False,
     segment: Segment = "",
     window: Window = "60s",
     gap_max: GapMax = "1h",
@@ -84,11 +87,14 @@ def convert(
 ) -> None:
     """Turn logs and recordings into one Parquet file, in order of time.
 
-    Cookies, authorization and every other header that is not on the list stay behind; paths and queries are kept as
-    they are (see anonymise). Exits with 2 when a file cannot be read, or more than half of its lines are bad.
+    Cookies, authorization and every other header that is not on the list stay behind. In paths and queries, values that
+    are named or look like secrets become hashes; the rest is kept as it is (see anonymise). Exits with 2 when a file
+    cannot be read, or more than half of its lines are bad.
 
     Example: gamebird trace convert access.log.2.gz access.log --to tuesday.parquet
     """
+    from loadgen.traces.secrets import Censor
+
     with exits(wrong_input=_WRONG):
         _check_output(output)
         keep = Keep(
@@ -99,11 +105,15 @@ def convert(
         found = Trace(
             files, _reading(format_name, log_format, columns, keep, window, gap_max), bad_share_max=_share(bad_max)
         )
-        tables = _progress(found)
+        tables: Iterable[pa.Table] = _progress(found)
+        censor = None if keep_secrets else Censor()
+        tables = tables if censor is None else censor.tables(tables)
         requests = _write(_spread(tables) if spread_seconds else tables, to, found.tally, spread=spread_seconds)
         if not requests:
             raise TraceOptionError(f"{', '.join(files)}: there is no request in it; {to} holds none")
-    _finish(found.tally, {"file": str(to)}, f"{to}: {requests:,} requests", output)
+    hid = 0 if censor is None else censor.requests
+    note = f", {hid:,} of them with secrets that are hashed now (--keep-secrets keeps them)" if hid else ""
+    _finish(found.tally, {"file": str(to), "censored": hid}, f"{to}: {requests:,} requests{note}", output)
     _strictly(strict, found.tally)
 
 
@@ -163,11 +173,12 @@ def sample(
     segment: Segment = "",
     output: Output = "table",
 ) -> None:
-    """Write less of a trace: a stretch of its time, a share of its requests, or so many of them.
+    """Write less of a trace: a stretch of its time, a share of its requests, or so many of them; secrets as in convert.
 
     Example: gamebird trace sample tuesday.parquet --from 9h --for 1h --share 0.1 --to morning.parquet
     """
     from loadgen.traces.sampling import so_many, stretch, thinned
+    from loadgen.traces.secrets import Censor
 
     with exits(wrong_input=_WRONG):
         _check_output(output)
@@ -175,7 +186,8 @@ def sample(
             raise TraceOptionError("--share and --requests exclude each other")
         found = Trace(files, _reading(format_name, log_format, columns, Keep(segment=segment or None)))
         for_s = _span_s("--for", for_) if for_ else None
-        tables: Iterable[pa.Table] = stretch(_progress(found), from_s=_span_s("--from", begin), for_s=for_s)
+        tables: Iterable[pa.Table] = Censor().tables(_progress(found))
+        tables = stretch(tables, from_s=_span_s("--from", begin), for_s=for_s)
         if share is not None:
             tables = thinned(tables, share, seed=seed)
         if requests is not None:

@@ -9,17 +9,14 @@ thrown away unless the user gives one, nobody can try values out.
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import re
-import secrets
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import unquote
 
-from loadgen.traces.requests import Headers, Recorded, TraceError, requests_of, table_of
+from loadgen.traces.hashing import KeyedHash, fresh_key
+from loadgen.traces.requests import Headers, Recorded, requests_of, table_of
 from loadgen.traces.routes import is_identifier
 
 if TYPE_CHECKING:
@@ -56,7 +53,11 @@ _VERBS = _words(
 _WORD = re.compile(r"(?:[A-Za-z]|v[0-9]{1,2})[A-Za-z_.-]{0,30}(?:[0-9]{1,2})?")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z_.\[\]-]{0,39}[0-9]{0,2}")
 _HARMLESS_VALUE = re.compile(r"[0-9]{1,6}|[A-Za-z_.,-]{1,20}")
-_UUID = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
+# Of mixed case a word is CamelCase; a token of letters alone has no humps of three.
+_CASE = re.compile(
+    r"(?:[a-z._-]+|[A-Z._-]+|[A-Z]?[a-z]{2,}[._-]?(?:[A-Z]?[a-z]{2,}[._-]?)*)[0-9]{0,2}|v[0-9]{1,2}[a-z._-]*[0-9]{0,2}"
+)
+_LETTERS_MAX = re.compile(r"[A-Za-z]{21,}")
 _WEIGHT = r"q|[01](?:\.[0-9]{1,3})?|\*"
 _MEDIA = (
     r"(?:\*|application|audio|font|image|message|model|multipart|text|video)/(?:\*|[a-z][a-z.+-]{0,60})"
@@ -88,11 +89,10 @@ class Rules:
     @classmethod
     def fresh(cls) -> Rules:
         """Return the rules with a key that is forgotten at the end."""
-        return cls(key=secrets.token_bytes(32))
+        return cls(key=fresh_key())
 
     def __post_init__(self) -> None:
-        if len(self.key) < 16:
-            raise TraceError(f"the key has {len(self.key)} bytes; it needs 16 or more, or values could be tried out")
+        KeyedHash(self.key)  # refuses a key that could be guessed
 
 
 class Vocabulary:
@@ -156,7 +156,10 @@ class Vocabulary:
 
 
 def _is_word(part: str) -> bool:
-    return part == "" or (_WORD.fullmatch(part) is not None and not is_identifier(part))
+    if part == "":
+        return True
+    looks_like_one = _WORD.fullmatch(part) is not None and _CASE.fullmatch(part) is not None
+    return looks_like_one and not is_identifier(part) and not _LETTERS_MAX.search(part)
 
 
 class Anonymiser:
@@ -171,7 +174,12 @@ class Anonymiser:
         self._rules = rules
         self._words = words
         self._paths: dict[str, str] = {}
-        self.hashed = 0
+        self._hash = KeyedHash(rules.key)
+
+    @property
+    def hashed(self) -> int:
+        """How many values were hashed so far."""
+        return self._hash.count
 
     def tables(self, tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
         """Give the tables anonymised."""
@@ -182,7 +190,7 @@ class Anonymiser:
         """Return one request without anything personal in it."""
         segment = request.segment
         if segment is not None and not self._words.segment_is_kind(segment):
-            segment = self._hash(segment)
+            segment = self._hash.of(segment)
         return request._replace(
             path=self._path(request.path),
             query=self._query(request.query) if request.query else "",
@@ -199,7 +207,7 @@ class Anonymiser:
         place: tuple[str, ...] = ()
         for part in path.split("/")[1:]:
             stays = self._words.knows(place, part)
-            parts.append(part if stays else self._hash(part))
+            parts.append(part if stays else self._hash.of(part))
             known_place = _is_word(part) and not self._words.is_many(place)
             place = (*place, part if known_place else "")
         found = "/".join(parts)
@@ -214,15 +222,15 @@ class Anonymiser:
             known = name.lower() in self._rules.query
             # A name without a value is often a value without a name.
             is_name = known or (bool(equals) and _NAME.fullmatch(name) is not None and not is_identifier(name))
-            shown = name if is_name or not name else self._hash(name)
+            shown = name if is_name or not name else self._hash.of(name)
             harmless = known and _HARMLESS_VALUE.fullmatch(value) is not None
-            parts.append(shown + equals + (value if harmless or not value else self._hash(value)))
+            parts.append(shown + equals + (value if harmless or not value else self._hash.of(value)))
         return "&".join(parts)
 
     def _headers(self, headers: Headers) -> Headers:
         # A header that the user adds may hold anything, so its value is hashed as a whole.
         return tuple(
-            (name, self._header(name, value) if name in _HEADER_WORDS else self._hash(value))
+            (name, self._header(name, value) if name in _HEADER_WORDS else self._hash.of(value))
             for name, value in headers
             if name in self._rules.headers
         )
@@ -232,17 +240,6 @@ class Anonymiser:
         harmless = _HEADER_WORDS[name]
         words = _HEADER_BETWEEN.split(value)
         return "".join(
-            word if at % 2 or not word or harmless.fullmatch(word) else self._hash(word)
+            word if at % 2 or not word or harmless.fullmatch(word) else self._hash.of(word)
             for at, word in enumerate(words)
         )
-
-    def _hash(self, text: str) -> str:
-        """Return what stands for a value: always the same, of the same kind (digits for digits, a UUID for a UUID)."""
-        self.hashed += 1
-        digest = hmac.new(self._rules.key, unquote(text).encode("utf-8", "replace"), hashlib.sha256).hexdigest()
-        if text.isascii() and text.isdigit():
-            width = min(max(len(text), 9), 18)
-            return str(10 ** (width - 1) + int(digest, 16) % (9 * 10 ** (width - 1)))
-        if _UUID.fullmatch(text):
-            return f"{digest[:8]}-{digest[8:12]}-4{digest[13:16]}-a{digest[17:20]}-{digest[20:32]}"
-        return f"x{digest[:16]}"
