@@ -35,6 +35,7 @@ from experiments.method import (
     Timed,
     When,
 )
+from experiments.run_folders import left_running, note_process
 from experiments.verdicts import Verdict, verdict_in
 from loadgen.openloop import LoadError, LoadProcess, Origin
 from sim.releases import Release
@@ -124,6 +125,7 @@ class Rehearsal:
     ended_s: float = 0.0
     notes: list[str] = field(default_factory=list)
     failure: Exception | None = None
+    left: tuple[str, ...] | None = None  # what still ran when the world had been taken down
     interrupted: bool = False  # somebody wants it to end; kept, because the exception alone can get lost on its way
     started_at: datetime | None = None
     steady_before: bool | None = None
@@ -159,6 +161,8 @@ class Rehearsal:
             slow_after_s=self.setup.slow_after_s,
         )
         self.load.start()
+        if self.load.pid is not None:
+            note_process(self.directory, self.load.pid, "load generator")
         self._heed_interruption()
         self.began_s = self.load.began_policy_s or clock.now_s()
 
@@ -176,6 +180,7 @@ class Rehearsal:
                     self.load.stop()
             finally:
                 self.world.stop()
+                self.left = left_running(self.directory)
 
     def subscribe(self, subscriber: Callable[[Event], None]) -> None:
         """Pass every later event on to `subscriber`."""

@@ -169,6 +169,7 @@ def _cluster_world(game_day: GameDay, policy: str, venue: Venue) -> World:
         under_test=Revision(release=setup.release, images=setup.images),
         routes=_routes(game_day),
         scrape_s=setup.scrape_s,
+        faults=game_day.planned_faults,
     )
 
 
@@ -208,6 +209,7 @@ def score_rehearsal(rehearsal: Rehearsal) -> Scorecard:
             plans_steady_after=setup.is_steady_after(rehearsal.policy),
             steady_before=rehearsal.steady_before,
             steady_after=rehearsal.steady_after,
+            left=rehearsal.left,
         )
     )
 

@@ -100,12 +100,14 @@ def _listen_for_the_end() -> None:
 
 def _rehearsal_for(experiment: dict[str, Any]) -> Any:
     from experiments.gameday_files import load_game_day, refuse_pauses
+    from experiments.refusals import refuse_faults
     from experiments.runner import Options, check_releases, check_speed, make_rehearsal
     from experiments.scratch import scratch_folder
 
     game_day = load_game_day(_file_of(experiment))
     options = Options(speed=_number("GAMEBIRD_SPEED", float, 20.0), seed=_number("GAMEBIRD_SEED", int, 1))
     refuse_pauses(game_day, options.speed)
+    refuse_faults(game_day, "local")
     check_speed(game_day, options.speed)
     check_releases(game_day)
     policy = os.environ.get("GAMEBIRD_POLICY", next(iter(game_day.policies)))

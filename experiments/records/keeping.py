@@ -75,7 +75,7 @@ def by_drill(records: Sequence[Record]) -> dict[tuple[str, str, str], tuple[Reco
 
 def _write_whole(file: Path, value: Any) -> None:
     """Let a file appear with everything in it, or not at all, whatever happens to this process or the machine."""
-    handle, name = tempfile.mkstemp(prefix=".record-", dir=file.parent)
+    handle, name = tempfile.mkstemp(prefix=f".record-{os.getpid()}-", dir=file.parent)
     draft = Path(name)
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as stream:

@@ -21,6 +21,7 @@ from experiments.prediction.predicting import Prediction
 from experiments.report.page import page
 from experiments.report.series import Series
 from experiments.report.timeline import draw
+from experiments.run_folders import OWNER, claim
 from experiments.scorecard import Scorecard
 
 SCHEMA = "gamebird.dev/gameday-report/v1"
@@ -64,7 +65,9 @@ def write_reports(folder: Path, rehearsed: Sequence[Rehearsed], *, description: 
     except OSError as error:
         raise ReportError(f"the reports cannot be written to {folder}: {error.strerror or error}") from error
     try:
+        claim(draft)  # so that a sweep finds it if this process ends here
         _fill(draft, rehearsed, description)
+        (draft / OWNER).unlink()
         draft.chmod(0o755)
         draft.replace(folder)  # also onto an empty folder
     except OSError as error:
@@ -86,7 +89,9 @@ def _fill(draft: Path, rehearsed: Sequence[Rehearsed], description: str) -> None
         lines = (json.dumps(plain(event_as_json(event))) for event in one.events)
         (draft / f"events-{one.card.policy}.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
         if one.folder is not None:
-            shutil.move(one.folder, draft / f"rehearsal-{one.card.policy}")
+            kept = draft / f"rehearsal-{one.card.policy}"
+            shutil.move(one.folder, kept)
+            (kept / OWNER).unlink(missing_ok=True)
     html = page(
         [one.card for one in rehearsed],
         [one.prediction for one in rehearsed],

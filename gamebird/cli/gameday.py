@@ -18,6 +18,7 @@ import typer
 import typer.core
 
 from gamebird.cli.exits import Exit, exits
+from gamebird.cli.gameday_choice import Choice, UsageError
 
 if TYPE_CHECKING:
     from experiments.gameday_files import GameDay
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
     from experiments.runner import Options
 
 EXAMPLE = "gamebird gameday run examples/orders-api/gamedays/errors-5pct.yaml --policy both --speed 20"
+
+
+RECORDS = Path("gamedays") / "records"
+"""Where records are kept unless another folder is named."""
 
 
 class Output(StrEnum):
@@ -67,17 +72,72 @@ app = typer.Typer(
 )
 
 
-@app.callback()
-def _group() -> None:
+@app.callback(invoke_without_command=True)
+def _group(
+    sweep_now: Annotated[
+        bool, typer.Option("--sweep", help="Remove what crashed rehearsals left behind, as `gameday sweep` does.")
+    ] = False,
+) -> None:
     """Rehearse a release: a real proxy, real processes, real load, an injected fault, a scorecard."""
+    if sweep_now:
+        sweep()
+
+
+@app.command(epilog="Example: gamebird gameday catalogue --output json")
+def catalogue(
+    name: Annotated[str, typer.Argument(help="Tell all of one game day.", show_default=False)] = "",
+    output: Annotated[Output, typer.Option(help="What standard output gets.")] = Output.TABLE,
+) -> None:
+    """List the game days that come with Gamebird: what each is for, who is hurt, what should come out, and where."""
+    from gamebird.cli.gameday_history import print_catalogue
+
+    raise SystemExit(print_catalogue(name, as_json=output is Output.JSON))
+
+
+@app.command(epilog="Example: gamebird gameday history --html history.html --junit gamedays.xml")
+def history(
+    records: Annotated[Path, typer.Argument(help="The folder of the records.")] = RECORDS,
+    html: Annotated[Path | None, typer.Option(help="Write the trend as a page.")] = None,
+    junit: Annotated[Path | None, typer.Option(help="Write the newest of each as JUnit XML, for a CI server.")] = None,
+    output: Annotated[Output, typer.Option(help="What standard output gets.")] = Output.TABLE,
+) -> None:
+    """Show how game days came out, time after time.
+
+    Exit codes: 0 the newest of each holds, 1 one does not, or there is none, or a record was changed by hand.
+    """
+    from gamebird.cli.gameday_history import print_history
+
+    raise SystemExit(print_history(records, html=html, junit=junit, as_json=output is Output.JSON))
+
+
+@app.command(epilog="Example: gamebird gameday sweep --list")
+def sweep(
+    only_list: Annotated[bool, typer.Option("--list", help="Say what was left, and leave it there.")] = False,
+) -> None:
+    """End processes and remove folders of rehearsals that crashed. What still runs, or is no rehearsal's, stays."""
+    from gamebird.cli.gameday_history import sweep_leftovers
+
+    raise SystemExit(sweep_leftovers(RECORDS.parent, only_list=only_list))
 
 
 @app.command(epilog=f"Example: {EXAMPLE}")
 def run(
-    file: Annotated[Path, typer.Argument(help="A game day: a Chaos Toolkit experiment with an extension gamebird.")],
+    file: Annotated[
+        Path,
+        typer.Argument(
+            help="A game day: a Chaos Toolkit experiment with an extension gamebird, or a name of the catalogue."
+        ),
+    ],
+    manifests: Annotated[
+        list[Path] | None, typer.Argument(help="More manifests of the policy that --policy begins.", show_default=False)
+    ] = None,
     policy: Annotated[
-        str, typer.Option(help="Which of the file's policies: as-written, corrected, or both. The first unless said.")
-    ] = "",
+        list[str] | None,
+        typer.Option(
+            help="Which of the file's policies: as-written, corrected, or both; or your own manifests: "
+            "--policy rollout.yaml template.yaml. The file's first unless said."
+        ),
+    ] = None,
     world: Annotated[
         World,
         typer.Option(
@@ -113,6 +173,13 @@ def run(
         str,
         typer.Option(help="Where the cluster's users come in, http://127.0.0.1:PORT, as kubectl port-forward says."),
     ] = "",
+    records: Annotated[Path, typer.Option(help="Where the record of each rehearsal is kept, for the history.")] = Path(
+        "gamedays"
+    )
+    / "records",
+    without_faults: Annotated[
+        bool, typer.Option("--without-faults", help="Play it with nothing wrong: the score has to notice. No record.")
+    ] = False,
     demo: Annotated[
         bool, typer.Option("--demo", help="Succeed when every rehearsal ran and was measured, whatever came out.")
     ] = False,
@@ -124,8 +191,8 @@ def run(
     """
     from controller.kubernetes.api import ApiError
     from controller.manifests.problems import ManifestError
-    from experiments.gameday_files import load_game_day
     from experiments.leases import FaultError
+    from experiments.records.keeping import RecordError
     from experiments.rehearsal import RehearsalError
     from experiments.report.writing import ReportError, report_as_json, write_reports
     from experiments.runner import SpeedError
@@ -134,24 +201,23 @@ def run(
     from loadgen.traffic import TrafficError
 
     speed = SPEED[world] if speed is None else speed
+    choice = Choice(name=file, policies=policy or (), more=manifests or (), without_faults=without_faults)
     if world is World.SIM:
         from gamebird.cli.gameday_prediction import simulate_game_day
 
-        raise SystemExit(
-            simulate_game_day(file, policy, speed=speed, seed=seed, runs=runs, as_json=output is Output.JSON)
-        )
+        raise SystemExit(simulate_game_day(choice, speed=speed, seed=seed, runs=runs, as_json=output is Output.JSON))
     with exits(
         wrong_input=(ManifestError, SpeedError, ReportError, TrafficError, UsageError),
-        world_failed=(WorldError, RehearsalError, LoadError, FaultError, ApiError),
+        world_failed=(WorldError, RehearsalError, LoadError, FaultError, ApiError, RecordError),
     ):
-        game_day = load_game_day(file)
+        game_day = choice.game_day()
+        policies = choice.names(game_day)
         options = _options(speed, seed, prometheus, keep)
         if world is World.CLUSTER:
             named = {"kubeconfig": kubeconfig, "context": context, "namespace": namespace, "target": target}
             options = _on_cluster(game_day, options, named)
         elif kubeconfig or context or namespace or target:
             raise UsageError("--kubeconfig, --context, --namespace and --target go with --world cluster")
-        policies = pick_policies(game_day, policy)
         _warn(game_day, policies)
         folder = _report_folder(report, game_day.name)
         predictions = _predictions(game_day, policies, options, runs) if predict else {}
@@ -160,15 +226,13 @@ def run(
             for one in _rehearse(game_day, policies, options, quiet=output is Output.JSON)
         ]
         written = write_reports(folder, rehearsed, description=game_day.description)
+        if not without_faults:
+            _keep(records, rehearsed, world)
     if output is Output.JSON:
         print(json.dumps({**report_as_json(rehearsed), "reports": str(written)}, indent=2, ensure_ascii=False))
     else:
         _print(rehearsed, written)
     raise SystemExit(_exit_code(rehearsed, demo=demo))
-
-
-class UsageError(ValueError):
-    """An option that does not fit the file or the machine."""
 
 
 def _options(speed: float, seed: int, prometheus: Path | None, keep: bool) -> Options:
@@ -192,20 +256,13 @@ def _on_cluster(game_day: GameDay, options: Options, named: dict[str, Any]) -> O
     return replace(options, venue=venue_of(game_day, **named))
 
 
-def pick_policies(game_day: GameDay, named: str) -> list[str]:
-    """Return the names of the policies that were asked for.
+def _keep(folder: Path, rehearsed: list[Rehearsed], world: World) -> None:
+    """Keep a record of each rehearsal from which something may be learnt."""
+    from experiments.records.keeping import keep_record
 
-    Raises:
-        UsageError: the game day has none of that name.
-    """
-    known = list(game_day.policies)
-    if not named:
-        return known[:1]
-    if named in ("both", "all"):
-        return known
-    if named not in known:
-        raise UsageError(f"--policy {named}: {game_day.path} has {', '.join(known)}, and both")
-    return [named]
+    for one in rehearsed:
+        if not one.card.void:
+            keep_record(folder, one, world=world.value)
 
 
 def _predictions(
@@ -248,9 +305,11 @@ def _rehearse(game_day: GameDay, policies: list[str], options: Options, *, quiet
 
     from experiments.gameday_files import refuse_pauses
     from experiments.live import watch
+    from experiments.refusals import refuse_faults
     from experiments.runner import rehearse
 
     refuse_pauses(game_day, options.speed)
+    refuse_faults(game_day, "local" if options.venue is None else "cluster")
     console = Console(stderr=quiet)
     return [rehearse(game_day, policy, options, watch=lambda live: watch(live, console)) for policy in policies]
 

@@ -19,7 +19,7 @@ def venue_of(game_day: GameDay, *, kubeconfig: Path | None, context: str | None,
     """
     from controller.kubernetes.api import connect
     from experiments.testbeds.cluster.world import Venue
-    from gamebird.cli.gameday import UsageError
+    from gamebird.cli.gameday_choice import UsageError
     from loadgen.openloop.safety import UnsafeTargetError, loopback_target
 
     if kubeconfig is not None and not kubeconfig.is_file():

@@ -6,7 +6,6 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gamebird.cli.exits import Exit, exits
@@ -15,6 +14,7 @@ if TYPE_CHECKING:
     from experiments.gameday_files import GameDay
     from experiments.prediction.predicting import Prediction
     from experiments.runner import Options
+    from gamebird.cli.gameday_choice import Choice
 
 AS_EXPECTED_MIN = 0.999
 """A game day whose expectations hold in fewer simulated runs is not one that must pass."""
@@ -23,19 +23,18 @@ QUICK_RUNS = 500
 QUICK_RUNS_ONE_BY_ONE = 40
 
 
-def simulate_game_day(file: Path, policy: str, *, speed: float, seed: int, runs: int | None, as_json: bool) -> int:
+def simulate_game_day(choice: Choice, *, speed: float, seed: int, runs: int | None, as_json: bool) -> int:
     """Simulate a game day, print what came out, and return the exit code: 0 where the expectations hold."""
     from controller.manifests.problems import ManifestError
-    from experiments.gameday_files import load_game_day
     from experiments.prediction.playing import predict
-    from gamebird.cli.gameday import UsageError, pick_policies
+    from gamebird.cli.gameday_choice import UsageError
     from sim.driving import DrivingError
     from sim.metrics_model import PlanError
 
     with exits(wrong_input=(ManifestError, UsageError, PlanError, DrivingError)):
-        game_day = load_game_day(file)
+        game_day = choice.game_day()
         found: dict[str, Prediction] = {}
-        for name in pick_policies(game_day, policy):
+        for name in choice.names(game_day):
             with _progress(f"{game_day.name}, {name}", quiet=as_json) as told:
                 found[name] = predict(game_day, name, speed=speed, seed=seed, runs=runs, progress=told)
     if as_json:

@@ -21,6 +21,8 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 
+from experiments.run_folders import note_process
+
 TAIL_LINES = 12
 KERNEL_ENDS_ORPHANS = sys.platform == "linux"
 _LEASH = Path(__file__).with_name("leash.py")
@@ -75,15 +77,17 @@ class Child:
 
 
 def start_child(command: Sequence[str], *, log: Path, name: str, environment: Mapping[str, str] | None = None) -> Child:
-    """Start a process that ends with this one; its output goes to `log`.
+    """Start a process that ends with this one; its output goes to `log`, and its id into the list beside that.
 
     Raises:
         WorldError: the program is not there or may not be run.
     """
     try:
-        return _STARTER.run(lambda: _start(list(command), log, name, environment))
+        child = _STARTER.run(lambda: _start(list(command), log, name, environment))
     except OSError as error:
         raise WorldError(f"{name} cannot be started: {error}") from error
+    note_process(log.parent, child.pid, name)
+    return child
 
 
 def _start(command: list[str], log: Path, name: str, environment: Mapping[str, str] | None) -> Child:
