@@ -107,7 +107,7 @@ class ControlPlane:
                 f"--etcd-servers=http://127.0.0.1:{self.etcd_port}",
                 "--bind-address=127.0.0.1",
                 f"--secure-port={self.port}",
-                f"--tls-cert-file={self._certificate}",
+                f"--tls-cert-file={self.certificate}",
                 f"--tls-private-key-file={self._key}",
                 f"--token-auth-file={self.folder / 'tokens.csv'}",
                 "--authorization-mode=RBAC",
@@ -165,11 +165,12 @@ class ControlPlane:
         return self.folder / "server.key"
 
     @property
-    def _certificate(self) -> Path:
+    def certificate(self) -> Path:
+        """What the API server is known by."""
         return self.folder / "server.crt"
 
     def _write_credentials(self) -> None:
-        write_certificate(self._certificate, write_key(self._key))
+        write_certificate(self.certificate, write_key(self._key))
         (self.folder / "tokens.csv").write_text(f'{self.token},admin,admin,"system:masters"\n', encoding="utf-8")
         self.write_kubeconfig(self.kubeconfig, self.token)
 
@@ -184,7 +185,7 @@ class ControlPlane:
             "clusters": [
                 {
                     "name": "gamebird",
-                    "cluster": {"server": server or self.address, "certificate-authority": str(self._certificate)},
+                    "cluster": {"server": server or self.address, "certificate-authority": str(self.certificate)},
                 }
             ],
             "users": [{"name": "gamebird", "user": {"token": token}}],
@@ -198,7 +199,7 @@ class ControlPlane:
 
     def _await_ready(self, server: Child) -> None:
         """Return when the server says that it is ready."""
-        context = ssl.create_default_context(cafile=str(self._certificate))
+        context = ssl.create_default_context(cafile=str(self.certificate))
         request = urllib.request.Request(f"{self.address}/readyz", headers={"Authorization": f"Bearer {self.token}"})
         deadline_s = time.monotonic() + READY_WITHIN_S
         while time.monotonic() < deadline_s:
