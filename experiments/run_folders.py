@@ -67,13 +67,9 @@ def owner_of(folder: Path) -> Identity | None:
 
 
 def processes_of(folder: Path) -> tuple[tuple[Identity, str], ...]:
-    """Return the processes that were started for a folder, by identity and name. A torn last line is left out."""
-    try:
-        lines = (folder / PROCESSES).read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return ()
+    """Return the processes that were started for a folder or one in it, by identity and name; no torn last line."""
     found = []
-    for line in lines:
+    for line in (line for file in folder.rglob(PROCESSES) for line in file.read_text(encoding="utf-8").splitlines()):
         try:
             data = json.loads(line)
             found.append((_identity(data), str(data.get("name", ""))))
