@@ -11,7 +11,7 @@ import logging
 import threading
 from typing import Any, TypeVar
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
 from controller.core.analysis import AnalysisRun, Measurement
 from controller.core.decisions import Decision
@@ -38,6 +38,7 @@ class Teller:
         self.registry = CollectorRegistry()
         self._series: dict[tuple[str, str], set[tuple[Gauge | Counter, tuple[str, ...]]]] = {}  # by rollout
         self._lock = threading.Lock()
+        ProcessCollector(registry=self.registry)
         self._phase = self._gauge("gamebird_rollout_phase", "1 for the phase that the rollout is in.", [*_OF, "phase"])
         self._weight = self._gauge("gamebird_rollout_weight", "The canary's weight, percent of the traffic.", _OF)
         self._step = self._gauge("gamebird_rollout_step", "Zero-based index of the step; -1 without steps.", _OF)

@@ -169,7 +169,7 @@ def _rollout(name: str, canary: Json, *, services: bool = True, **spec: Any) -> 
 
 
 def _service(name: str, app: str) -> Json:
-    return _object(SERVICES, name, {"selector": {"app": app}, "ports": [{"port": 80}]})
+    return _object(SERVICES, name, {"clusterIP": "None", "selector": {"app": app}, "ports": [{"port": 80}]})
 
 
 def _ingress(name: str) -> Json:
