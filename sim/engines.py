@@ -7,7 +7,7 @@ should not wait for it.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from controller.manifests.policies import Policy
 from sim.outcomes.table import RunTable
 from sim.scenarios import Scenario
-from sim.simulating import Played
+from sim.simulating import Played, Progress
 
 if TYPE_CHECKING:
     from sim.flock.workers import DaskClient
@@ -45,36 +45,30 @@ class Flock:
     def play(
         self,
         policy: Policy,
-        scenario: Scenario,
+        scenarios: Sequence[Scenario],
         *,
         runs: int,
         seed: int,
         measurements: bool,
-        progress: Callable[[int], None],
-    ) -> Played:
-        """Play the runs of one scenario."""
-        from sim.flock.workers import simulate_blocks
+        progress: Progress,
+    ) -> Iterator[Played]:
+        """Play the runs of each scenario, all of them in one pool of processes."""
+        from sim.flock.workers import simulate_each
 
-        told = 0
-
-        def more(done: int, _of: int) -> None:
-            nonlocal told
-            progress(done - told)
-            told = done
-
-        played = simulate_blocks(
+        names = [scenario.name for scenario in scenarios]
+        for played in simulate_each(
             policy,
-            scenario,
+            scenarios,
             runs=runs,
             seed=seed,
             cohorts=self.cohorts,
             workers=self.workers,
             measurements=measurements,
-            progress=more,
+            progress=lambda place, more: progress(names[place], more),
             client=self.client,
             metrics_map=self.metrics_map,
-        )
-        return Played(table=played.table, measurements=played.measurements)
+        ):
+            yield Played(table=played.table, measurements=played.measurements)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,30 +87,38 @@ class Simpy:
     def play(
         self,
         policy: Policy,
-        scenario: Scenario,
+        scenarios: Sequence[Scenario],
         *,
         runs: int,
         seed: int,
         measurements: bool,
-        progress: Callable[[int], None],
-    ) -> Played:
-        """Play the runs of one scenario, in as many processes as there are; measurements are in traces only."""
+        progress: Progress,
+    ) -> Iterator[Played]:
+        """Play the runs of each scenario, in as many processes as there are; measurements are in traces only."""
+        for scenario in scenarios:
+            table = self._table(_Work(policy, scenario, seed, self.metrics_map), runs, progress)
+            yield Played(table=table)
+            if table is None or len(table) < runs:
+                return
+
+    def _table(self, work: _Work, runs: int, progress: Progress) -> RunTable | None:
+        """Return the runs of one scenario, fewer after an interruption."""
         workers = min(self.workers or os.cpu_count() or 1, runs)
+        name = work.scenario.name
         if workers == 1:
-            return _in_order(_Work(policy, scenario, seed, self.metrics_map), runs, progress)
+            return _in_order(work, runs, progress)
         size = max(1, runs // (workers * CHUNKS))
         pieces = [range(first, min(first + size, runs)) for first in range(0, runs, size)]
         tables: list[RunTable] = []
         with ProcessPoolExecutor(max_workers=workers) as pool:
-            work = _Work(policy, scenario, seed, self.metrics_map)
             waiting = {pool.submit(_play, work, piece): piece for piece in pieces}
             try:
                 for done in as_completed(waiting):
                     tables.append(done.result())
-                    progress(len(waiting[done]))
+                    progress(name, len(waiting[done]))
             except KeyboardInterrupt:
                 pool.shutdown(wait=False, cancel_futures=True)
-        return Played(table=RunTable.joined(tables) if tables else None)
+        return RunTable.joined(tables) if tables else None
 
 
 class _Work(NamedTuple):
@@ -128,15 +130,15 @@ class _Work(NamedTuple):
     metrics_map: MetricsMap | None
 
 
-def _in_order(work: _Work, runs: int, progress: Callable[[int], None]) -> Played:
+def _in_order(work: _Work, runs: int, progress: Progress) -> RunTable | None:
     tables: list[RunTable] = []
     try:
         for run in range(runs):
             tables.append(_play(work, range(run, run + 1)))
-            progress(1)
+            progress(work.scenario.name, 1)
     except KeyboardInterrupt:
         pass  # what is finished is returned, and says by its length that it is not all
-    return Played(table=RunTable.joined(tables) if tables else None)
+    return RunTable.joined(tables) if tables else None
 
 
 def _play(work: _Work, runs: range) -> RunTable:

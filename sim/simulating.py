@@ -6,7 +6,7 @@ finished until then is returned and says that it is not complete. Nothing is pri
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from typing import Protocol
@@ -47,14 +47,14 @@ class Engine(Protocol):
     def play(
         self,
         policy: Policy,
-        scenario: Scenario,
+        scenarios: Sequence[Scenario],
         *,
         runs: int,
         seed: int,
         measurements: bool,
-        progress: Callable[[int], None],
-    ) -> Played:
-        """Play so many runs of one scenario; return what is finished when it is interrupted."""
+        progress: Progress,
+    ) -> Iterator[Played]:
+        """Play so many runs of each scenario and yield what is finished of it, the last when it is interrupted."""
 
 
 def simulate(
@@ -79,22 +79,21 @@ def simulate(
     """
     _check(policy, scenarios, runs, seed)
     finished: list[SimulatedRelease] = []
-    for scenario in scenarios:
-
-        def told(more: int, name: str = scenario.name) -> None:
-            if progress is not None:
-                progress(name, more)
-
-        try:
-            played = engine.play(policy, scenario, runs=runs, seed=seed, measurements=measurements, progress=told)
-        except KeyboardInterrupt:
-            if not finished:
-                raise
-            break
-        if played.table is not None and len(played.table):
-            finished.append(SimulatedRelease(scenario=scenario, table=played.table, measurements=played.measurements))
-        if played.table is None or len(played.table) < runs:
-            break
+    played = engine.play(
+        policy,
+        scenarios,
+        runs=runs,
+        seed=seed,
+        measurements=measurements,
+        progress=progress or (lambda _name, _more: None),
+    )
+    try:
+        for one, scenario in zip(played, scenarios, strict=False):  # fewer after an interruption
+            if one.table is not None and len(one.table):
+                finished.append(SimulatedRelease(scenario=scenario, table=one.table, measurements=one.measurements))
+    except KeyboardInterrupt:
+        if not finished:
+            raise
     if not finished:
         raise KeyboardInterrupt
     return SimulationResult(

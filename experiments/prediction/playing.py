@@ -44,13 +44,13 @@ def predict(
     scenario = scenario_of(game_day, speed=speed)
     one_by_one = needs_every_request(scenario)
     engine: Engine = Simpy() if one_by_one else Flock()
-    played = engine.play(
+    [played] = engine.play(
         game_day.policies[policy],
-        scenario,
+        [scenario],
         runs=runs or (RUNS_ONE_BY_ONE if one_by_one else RUNS),
         seed=seed,
         measurements=False,
-        progress=progress or (lambda _: None),
+        progress=lambda _name, more: None if progress is None else progress(more),
     )
     if played.table is None:  # interrupted before any run was done
         raise KeyboardInterrupt

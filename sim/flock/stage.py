@@ -51,17 +51,21 @@ class Stage:
     selections: Selections
 
 
-def set_stage(policy: Policy, scenario: Scenario, metrics_map: MetricsMap | None = None) -> Stage:
+def set_stage(
+    policy: Policy, scenario: Scenario, metrics_map: MetricsMap | None = None, deployment: Deployment | None = None
+) -> Stage:
     """Return the policy and the scenario made ready.
 
     Args:
         metrics_map: metrics that the model does not know, as ones that it knows.
+        deployment: of this policy, where it is prepared already.
 
     Raises:
         DrivingError: the core refuses the policy.
         PlanError: a query that the model cannot feed.
     """
-    deployment = prepare(policy, scenario)
+    if deployment is None:
+        deployment = prepare(policy, scenario)
     metrics = metrics_of(policy, deployment)
     naming = naming_of(deployment.release, stable_hash=deployment.stable_hash, release_hash=deployment.release_hash)
     plan = plan_metrics(metrics, scenario, naming, metrics_map)

@@ -138,7 +138,7 @@ def _by_cohort(values: Floats, cohort: Ints) -> tuple[Floats, Floats]:
     """Return (cohorts,) sums of the values and (cohorts,) numbers of runs, for cohorts that have a run."""
     size = np.bincount(cohort)
     there = size > 0
-    return np.bincount(cohort, weights=values)[there], size[there].astype(np.float64)
+    return np.bincount(cohort, weights=values)[there].astype(np.float64), size[there].astype(np.float64)
 
 
 def student(freedom: int) -> float:

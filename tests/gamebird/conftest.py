@@ -6,7 +6,7 @@ lucky than the next. It knows nothing of the policy.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,14 +29,21 @@ class LawEngine:
     def play(
         self,
         policy: Policy,
-        scenario: Scenario,
+        scenarios: Sequence[Scenario],
         *,
         runs: int,
         seed: int,
         measurements: bool,
-        progress: Callable[[int], None],
-    ) -> Played:
-        """Draw the runs of one scenario."""
+        progress: Callable[[str, int], None],
+    ) -> Iterator[Played]:
+        """Draw the runs of each scenario, up to the one that is interrupted."""
+        for scenario in scenarios:
+            yield self._one(scenario, runs, seed, measurements)
+            progress(scenario.name, runs)
+            if self.stop_after is not None and self.stop_after < runs:
+                return
+
+    def _one(self, scenario: Scenario, runs: int, seed: int, measurements: bool) -> Played:
         if self.stop_after == 0:
             raise KeyboardInterrupt
         made = runs if self.stop_after is None else min(runs, self.stop_after)
@@ -47,7 +54,6 @@ class LawEngine:
         caught = chance.random(made) < errors * np.exp(luck) / (errors * np.exp(luck) + 0.02)
         step = np.where(chance.random(made) < 0.7, 2, 5)
         requests = scenario.traffic.rps * 1_000.0
-        progress(made)
         table = RunTable(
             run=np.arange(made),
             cohort=cohort,

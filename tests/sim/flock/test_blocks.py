@@ -11,6 +11,7 @@ import pytest
 
 from controller.manifests.policies import Policy
 from sim.flock.blocks import run_block
+from sim.flock.places import Places
 from sim.flock.stage import Stage, set_stage
 from sim.outcomes.table import MeasurementTable, Outcome, RunTable
 from sim.releases import Release
@@ -47,7 +48,8 @@ def test_blocks_of_any_size_give_the_same_rows(block: int, stage_of: Callable[..
 def test_runs_that_may_meet_again_fare_as_those_that_may_not(stage_of: Callable[..., Stage]) -> None:
     """Six looks that forgive four failures: 2^6 paths without joins. The looks are the same on all of them."""
     stage = stage_of({"rps": 8.0, "errors": 0.1}, **FORGIVING)
-    assert rows(play(stage, range(150))) == rows(play(stage, range(150), joins=False))
+    apart = Places(stage.deployment, seed=3, cohort=1, joins=False)
+    assert rows(play(stage, range(150))) == rows(play(stage, range(150), places=apart))
 
 
 def test_every_run_of_a_plain_failure_is_aborted_at_the_first_look(stage_of: Callable[..., Stage]) -> None:
