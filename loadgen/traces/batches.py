@@ -1,8 +1,9 @@
-"""From a stream to batches of requests: what all readers of lines have in common."""
+"""From a stream to batches of requests: what all readers have in common."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import islice
 
 from loadgen.traces.nginx import Parser
 from loadgen.traces.requests import BadLine, Recorded
@@ -15,11 +16,16 @@ Reader = Callable[[Stream, str, Tally], Iterator[list[Recorded]]]
 """Reads a stream with a name; counts into the tally; gives batches of requests in the order of the file."""
 
 
+def batched(requests: Iterator[Recorded]) -> Iterator[list[Recorded]]:
+    """Give requests in batches, the last one shorter."""
+    while batch := list(islice(requests, BATCH_REQUESTS)):
+        yield batch
+
+
 def reader_of_lines(parse: Parser, *, comment: str | None = None) -> Reader:
     """Return a reader of a format with one request a line. Empty lines are nothing, and lines of comment are none."""
 
-    def read(stream: Stream, name: str, tally: Tally) -> Iterator[list[Recorded]]:
-        batch: list[Recorded] = []
+    def requests(stream: Stream, name: str, tally: Tally) -> Iterator[Recorded]:
         for number, lines in line_blocks(stream):
             for offset, line in enumerate(lines):
                 if not line or (comment is not None and isinstance(line, str) and line.startswith(comment)):
@@ -28,13 +34,10 @@ def reader_of_lines(parse: Parser, *, comment: str | None = None) -> Reader:
                 try:
                     if isinstance(line, BadLine):
                         raise line
-                    batch.append(parse(line))
+                    request = parse(line)
                 except BadLine as bad:
                     tally.refuse(name, number + offset, str(bad), line if isinstance(line, str) else "")
-            if len(batch) >= BATCH_REQUESTS:
-                yield batch
-                batch = []
-        if batch:
-            yield batch
+                else:
+                    yield request
 
-    return read
+    return lambda stream, name, tally: batched(requests(stream, name, tally))

@@ -10,7 +10,7 @@ import csv
 import json
 from collections.abc import Callable, Iterator, Mapping
 
-from loadgen.traces.batches import BATCH_REQUESTS, Reader
+from loadgen.traces.batches import Reader, batched
 from loadgen.traces.requests import KEEP, BadLine, Keep, Recorded, TraceError
 from loadgen.traces.sources import Stream, line_blocks
 from loadgen.traces.stamps import any_s
@@ -44,7 +44,7 @@ def csv_reader(keep: Keep = KEEP, columns: Mapping[str, str] | None = None) -> R
     if unknown := sorted(set(chosen) - set(_NAMES)):
         raise TraceError(f"there is no column {unknown[0]!r} in a trace; there are {', '.join(_NAMES)}")
 
-    def read(stream: Stream, name: str, tally: Tally) -> Iterator[list[Recorded]]:
+    def requests(stream: Stream, name: str, tally: Tally) -> Iterator[Recorded]:
         csv.field_size_limit(_CELL_MAX_CHARS)
         rows = csv.reader(_lines(stream, name, tally))
         header = next(rows, None)
@@ -52,7 +52,6 @@ def csv_reader(keep: Keep = KEEP, columns: Mapping[str, str] | None = None) -> R
             return
         at = _positions([cell.strip().lstrip("\ufeff") for cell in header], chosen, keep, name)
         parse = _parser(at, len(header), keep)
-        batch: list[Recorded] = []
         while True:
             try:
                 row = next(rows, None)
@@ -61,21 +60,18 @@ def csv_reader(keep: Keep = KEEP, columns: Mapping[str, str] | None = None) -> R
                 tally.refuse(name, rows.line_num, f"the row is no CSV: {error}", "")
                 continue
             if row is None:
-                break
+                return
             if not row:
                 continue
             tally.lines += 1
             try:
-                batch.append(parse(row))
+                request = parse(row)
             except BadLine as bad:
                 tally.refuse(name, rows.line_num, str(bad), ",".join(row))
-            if len(batch) >= BATCH_REQUESTS:
-                yield batch
-                batch = []
-        if batch:
-            yield batch
+            else:
+                yield request
 
-    return read
+    return lambda stream, name, tally: batched(requests(stream, name, tally))
 
 
 def _lines(stream: Stream, name: str, tally: Tally) -> Iterator[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from loadgen.traces.batches import BATCH_REQUESTS, Reader
+from loadgen.traces.batches import Reader, batched
 from loadgen.traces.requests import KEEP, BadLine, Keep, Recorded, TraceError
 from loadgen.traces.sources import BLOCK_BYTES, Stream
 from loadgen.traces.stamps import checked_s
@@ -27,9 +27,8 @@ _ANSWER = re.compile(rb"HTTP/[0-9.]+ ([0-9]{3})")
 def gor_reader(keep: Keep = KEEP) -> Reader:
     """Return a reader of GoReplay's files. The line of a bad payload is the one on which it begins."""
 
-    def read(stream: Stream, name: str, tally: Tally) -> Iterator[list[Recorded]]:
+    def requests(stream: Stream, name: str, tally: Tally) -> Iterator[Recorded]:
         waiting: dict[bytes, Recorded] = {}
-        batch: list[Recorded] = []
         for line, payload in _payloads(stream, name):
             if not payload.strip():
                 continue
@@ -37,27 +36,24 @@ def gor_reader(keep: Keep = KEEP) -> Reader:
             try:
                 head, _, content = payload.partition(b"\n")
                 kind, ident, stamp, latency_s = _head(head)
-                if kind == b"1":
-                    if ident in waiting:
-                        batch.append(waiting.pop(ident))
-                    waiting[ident] = _request(content, stamp, keep)
-                    if len(waiting) > WAITING_MAX:
-                        batch.append(waiting.pop(next(iter(waiting))))
-                else:
+                if kind != b"1":
                     # An answer, perhaps without its request or to a replay: no request, and nothing is wrong with it.
                     tally.lines -= 1
                     if kind == b"2" and ident in waiting:
-                        batch.append(_answered(waiting.pop(ident), content, stamp, latency_s))
+                        yield _answered(waiting.pop(ident), content, stamp, latency_s)
+                    continue
+                request = _request(content, stamp, keep)
             except BadLine as bad:
                 tally.refuse(name, line, str(bad), payload[:200].decode("utf-8", "replace"))
-            if len(batch) >= BATCH_REQUESTS:
-                yield batch
-                batch = []
-        batch += waiting.values()
-        if batch:
-            yield batch
+                continue
+            if ident in waiting:
+                yield waiting.pop(ident)
+            waiting[ident] = request
+            if len(waiting) > WAITING_MAX:
+                yield waiting.pop(next(iter(waiting)))
+        yield from waiting.values()
 
-    return read
+    return lambda stream, name, tally: batched(requests(stream, name, tally))
 
 
 def _payloads(stream: Stream, name: str) -> Iterator[tuple[int, bytes]]:

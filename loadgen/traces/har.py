@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
-from loadgen.traces.batches import BATCH_REQUESTS, Reader
+from loadgen.traces.batches import Reader, batched
 from loadgen.traces.requests import KEEP, BadLine, Keep, Recorded, TraceError
 from loadgen.traces.sources import BLOCK_BYTES, Stream
 from loadgen.traces.stamps import iso_s
@@ -29,21 +29,17 @@ _MARKS = re.compile(r'["{}\[\]\\]')
 def har_reader(keep: Keep = KEEP) -> Reader:
     """Return a reader of HAR documents."""
 
-    def read(stream: Stream, name: str, tally: Tally) -> Iterator[list[Recorded]]:
-        batch: list[Recorded] = []
+    def requests(stream: Stream, name: str, tally: Tally) -> Iterator[Recorded]:
         for number, text in enumerate(_entries(stream, name), start=1):
             tally.lines += 1
             try:
-                batch.append(_request(text, keep))
+                request = _request(text, keep)
             except BadLine as bad:
                 tally.refuse(name, number, str(bad), text)
-            if len(batch) >= BATCH_REQUESTS:
-                yield batch
-                batch = []
-        if batch:
-            yield batch
+            else:
+                yield request
 
-    return read
+    return lambda stream, name, tally: batched(requests(stream, name, tally))
 
 
 def _entries(stream: Stream, name: str) -> Iterator[str]:
