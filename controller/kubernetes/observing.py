@@ -19,10 +19,11 @@ from controller.core.snapshot import PodSeen, ReplicaSetSeen, ServicesSeen, Snap
 from controller.core.status import RolloutStatus
 from controller.kubernetes import labels
 from controller.kubernetes.analysis_runs import analysis_run_from
-from controller.kubernetes.api.resources import PODS, REPLICA_SETS
+from controller.kubernetes.api.resources import PODS
 from controller.kubernetes.api.watching import Key
 from controller.kubernetes.cluster import Cluster
 from controller.kubernetes.replica_sets import is_owned, pod_hash_of, revision_of, seen
+from controller.kubernetes.templates_known import hash_of_same_template
 from controller.kubernetes.wire import rollout_status_from
 from controller.kubernetes.wire.go_json import NotAsTypedError
 from controller.kubernetes.wire.hashes import pod_template_hash, steps_hash
@@ -68,7 +69,9 @@ class Observer:
         self._workloads = Workloads(cluster)
         self._values: OrderedDict[tuple[str, str], tuple[str, Any]] = OrderedDict()  # (uid, part) -> version, value
         self._values_lock = threading.Lock()
-        self._hashes: dict[str, tuple[str, str]] = {}  # uid -> our hash, and the hash of a set that others made
+        self._hashes: dict[
+            str, tuple[str, str]
+        ] = {}  # uid -> the template's hash, and that of a set which has this very template
 
     def observe(self, item: Json, status: RolloutStatus) -> Observed | Unreadable:
         """Return what is seen of a rollout, or why its spec cannot be followed.
@@ -210,40 +213,11 @@ class Observer:
         uid: str = item["metadata"]["uid"]
         known = self._hashes.get(uid)
         if known is None or known[0] != own_hash:
-            known = self._hashes[uid] = (own_hash, self._adopted(item, sets) or own_hash)
+            known = self._hashes[uid] = (
+                own_hash,
+                hash_of_same_template(self._cluster.connection, item, sets) or own_hash,
+            )
         return known[1] if known[1] in sets else own_hash
-
-    def _adopted(self, item: Json, sets: dict[str, Json]) -> str | None:
-        """Find the set that another controller made of this template, once the server has filled in its defaults."""
-        foreign = {pod_hash: each for pod_hash, each in sets.items() if not _is_ours(each)}
-        if not foreign:
-            return None
-        template = json.loads(json.dumps(item["spec"]["template"]))
-        probe = {
-            "apiVersion": "apps/v1",
-            "kind": "ReplicaSet",
-            "metadata": {"generateName": "gamebird-probe-", "namespace": item["metadata"]["namespace"]},
-            "spec": {"replicas": 0, "selector": item["spec"]["selector"], "template": template},
-        }
-        path = REPLICA_SETS.path(item["metadata"]["namespace"])
-        filled = self._cluster.connection.call("POST", path, query={"dryRun": "All"}, body=probe, resource=REPLICA_SETS)
-        wanted = _comparable(filled["spec"]["template"])
-        return next((h for h, each in foreign.items() if _comparable(each["spec"]["template"]) == wanted), None)
-
-
-def _is_ours(replica_set: Json) -> bool:
-    fields = replica_set["metadata"].get("managedFields") or ()
-    return any(each.get("manager") == "gamebird" and not each.get("subresource") for each in fields)
-
-
-def _comparable(template: Json) -> Json:
-    """Return a template without what differs although nothing does."""
-    found: Json = json.loads(json.dumps(template))
-    own = found.get("metadata") or {}
-    names = {name: text for name, text in (own.get("labels") or {}).items() if name != labels.POD_HASH}
-    found["metadata"] = {"labels": names, "annotations": own.get("annotations") or {}}
-    found["spec"].pop("serviceAccount", None)  # the old spelling of serviceAccountName, filled in by the server
-    return found
 
 
 def _pod_seen(pod: Json) -> PodSeen:

@@ -45,17 +45,17 @@ def say(connection: Connection, key: Key, word: Word, *, user: str = "", reason:
         now_s = to_millis(time.time())
         asked = ask(word, rollout, stored_status(item), now_s)
         try:
-            _write(connection, key, item, asked, note=_note(word, now_s, user, reason))
+            _write(connection, key, item, asked, kept=note(word.value, now_s, user, reason))
         except ConflictError:
             continue  # the controller was faster: read again, and ask again of what is there now
-        _tell(connection, item, word, user, reason, now_s)
+        tell(connection, item, word.value, user, reason, now_s)
         return asked.record
     raise OperatorError(f"Rollout {key} changed {ATTEMPTS} times while it was to be changed; try again")
 
 
-def _write(connection: Connection, key: Key, item: Json, asked: Asked, *, note: str) -> None:
+def _write(connection: Connection, key: Key, item: Json, asked: Asked, *, kept: str) -> None:
     """Write the spec first, then the status: each only if nobody has changed the object since it was read."""
-    metadata: Json = {"resourceVersion": item["metadata"]["resourceVersion"], "annotations": {OVERRIDE: note}}
+    metadata: Json = {"resourceVersion": item["metadata"]["resourceVersion"], "annotations": {OVERRIDE: kept}}
     spec: Json = {}
     if bool(item["spec"].get("paused")) != asked.rollout.paused:
         spec["paused"] = asked.rollout.paused
@@ -81,10 +81,12 @@ def _status_change(stored: Json, asked: Asked) -> Json:
     return change
 
 
-def _note(word: Word, now_s: float, user: str, reason: str) -> str:
-    return json.dumps({"word": word.value, "at": stamp(round(now_s)), "by": user, "reason": reason})
+def note(word: str, now_s: float, user: str, reason: str) -> str:
+    """Return the text of the annotation that keeps an operator's last word."""
+    return json.dumps({"word": word, "at": stamp(round(now_s)), "by": user, "reason": reason})
 
 
-def _tell(connection: Connection, item: Json, word: Word, user: str, reason: str, now_s: float) -> None:
+def tell(connection: Connection, item: Json, word: str, user: str, reason: str, now_s: float) -> None:
+    """Write the event that says who did what, and why."""
     who, why = user or "somebody", f": {reason}" if reason else ""
-    EventWriter(connection).emit(item, "OperatorOverride", f"{word.value} by {who}{why}", now_s=now_s)
+    EventWriter(connection).emit(item, "OperatorOverride", f"{word} by {who}{why}", now_s=now_s)

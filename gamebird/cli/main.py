@@ -34,7 +34,8 @@ COMMANDS = {
     ),
     "controller": Command("gamebird.cli.controller:app", "run canaries on a cluster, from Argo Rollouts' manifests"),
     "rollout": Command(
-        "gamebird.cli.rollout:app", "a rollout on a cluster: status, wait, promote, abort, retry, pause"
+        "gamebird.cli.rollout:app",
+        "a rollout on a cluster: status, wait, promote, abort, retry, pause, undo, set-image",
     ),
     "trace": Command(
         "gamebird.cli.trace:app", "recorded traffic: access logs as one canonical file, drawn, sampled, anonymised"

@@ -5,6 +5,8 @@ from __future__ import annotations
 import getpass
 import json
 import os
+import sys
+from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,18 +18,20 @@ from gamebird.cli.exits import Exit, exits
 if TYPE_CHECKING:
     from controller.kubernetes.api import Connection
     from controller.kubernetes.api.watching import Key
+    from controller.kubernetes.revising import Revised
 
 app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     no_args_is_help=True,
-    help="What a rollout does now, and an operator's words: promote, abort, retry, pause, resume, restart, wait.",
+    help="What a rollout does now, and an operator's words: promote, abort, retry, pause, undo and so on.",
 )
 
 Name = Annotated[str, typer.Argument(help="The Rollout's name.")]
 Namespace = Annotated[str, typer.Option("--namespace", "-n", help="Instead of the context's own.")]
 Context = Annotated[str | None, typer.Option(help="A context of the kubeconfig.")]
 Kubeconfig = Annotated[Path | None, typer.Option(help="Instead of $KUBECONFIG or ~/.kube/config.")]
+Images = Annotated[list[str], typer.Argument(help="CONTAINER=IMAGE, as often as wanted; * for every container.")]
 Reason = Annotated[str, typer.Option(help="Why; kept in an event and an annotation.")]
 
 
@@ -38,40 +42,46 @@ class Output(StrEnum):
     JSON = "json"
 
 
+Out = Annotated[Output, typer.Option("--output", "-o", help="What standard output gets.")]
+
+
 @app.callback()
 def _group() -> None:
     """What a rollout does now, and an operator's words."""
 
 
-@app.command(epilog="Example: gamebird rollout status orders-api -n production")
+@app.command(epilog="Example: gamebird rollout status orders-api -n production --watch")
 def status(
     name: Name,
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Go on showing it until Ctrl-C.")] = False,
     namespace: Namespace = "",
     context: Context = None,
     kubeconfig: Kubeconfig = None,
-    output: Annotated[Output, typer.Option(help="What standard output gets.")] = Output.TABLE,
+    output: Out = Output.TABLE,
 ) -> None:
-    """Show a rollout, its revisions and its analysis runs."""
+    """Show a rollout: its revisions, their ReplicaSets and pods, and their analysis runs."""
     from controller.kubernetes.api import ApiError
     from controller.kubernetes.showing import picture_of
-    from gamebird.cli.rollout_picture import draw
+    from gamebird.cli import rollout_watch
 
+    as_json = output is Output.JSON
     with exits(world_failed=(ApiError,)):
         connection, key = _connected(name, namespace, context, kubeconfig)
         found = picture_of(connection, key)
-    if output is Output.JSON:
-        print(json.dumps(found, indent=2))
+    if watch:
+        rollout_watch.watch(connection, key, found, as_json=as_json)
     else:
-        draw(found)
+        rollout_watch.show(found, as_json=as_json)
 
 
-@app.command(epilog="Example: gamebird rollout wait orders-api -n production --timeout 1800")
+@app.command(epilog="Example: gamebird rollout wait orders-api -n production --timeout 30m")
 def wait(
     name: Name,
-    timeout: Annotated[float, typer.Option(min=0, help="Seconds; at least what the policy takes.")],
+    timeout: Annotated[str, typer.Option(help="Such as 30m, or seconds; at least what the policy takes.")],
     namespace: Namespace = "",
     context: Context = None,
     kubeconfig: Kubeconfig = None,
+    output: Out = Output.TABLE,
 ) -> None:
     """Wait until the newest revision is promoted and healthy: the promotion guard of a pipeline.
 
@@ -81,13 +91,21 @@ def wait(
     from controller.kubernetes.api import ApiError
     from controller.kubernetes.waiting import End, TooShortError, check_timeout
     from controller.kubernetes.waiting import wait as wait_for
+    from promql.parameters import BadParameter, duration_s
 
-    with exits(wrong_input=(TooShortError,), world_failed=(ApiError,)):
+    def told(said: str) -> None:  # progress, which a program that reads the answer does not want
+        print(said, flush=True, file=sys.stderr if output is Output.JSON else sys.stdout)
+
+    with exits(wrong_input=(TooShortError, BadParameter), world_failed=(ApiError,)):
+        timeout_s = duration_s("--timeout", timeout)
         connection, key = _connected(name, namespace, context, kubeconfig)
-        needed_s = check_timeout(connection, key, timeout)
-        print(f"{key}: waiting up to {timeout:g} s; the policy takes {needed_s:g} s at least", flush=True)
-        found = wait_for(connection, key, timeout_s=timeout, told=lambda said: print(said, flush=True))
-    print(f"{found.end.value}: {found.why}")
+        needed_s = check_timeout(connection, key, timeout_s)
+        told(f"{key}: waiting up to {timeout_s:g} s; the policy takes {needed_s:g} s at least")
+        found = wait_for(connection, key, timeout_s=timeout_s, told=told)
+    if output is Output.JSON:
+        print(json.dumps({"rollout": str(key), "end": found.end.value, "why": found.why, "needed_s": needed_s}))
+    else:
+        print(f"{found.end.value}: {found.why}")
     raise SystemExit({End.PROMOTED: Exit.GOOD, End.STOPPED: Exit.NO, End.UNKNOWN: Exit.WORLD}[found.end])
 
 
@@ -144,6 +162,55 @@ def restart(
     _say("restart", name, reason, namespace, context, kubeconfig)
 
 
+@app.command(epilog="Example: gamebird rollout undo orders-api --to-revision 3 --reason 'checkout is slow'")
+def undo(
+    name: Name,
+    to_revision: Annotated[int | None, typer.Option(min=1, help="Instead of the one before the newest.")] = None,
+    reason: Reason = "",
+    namespace: Namespace = "",
+    context: Context = None,
+    kubeconfig: Kubeconfig = None,
+) -> None:
+    """Give the rollout the pod template of an earlier revision."""
+    from controller.kubernetes import revising
+
+    _revise(
+        lambda connection, key: revising.undo(connection, key, to_revision=to_revision, user=_user(), reason=reason),
+        name,
+        namespace,
+        context,
+        kubeconfig,
+    )
+
+
+@app.command(name="set-image", epilog="Example: gamebird rollout set-image orders-api app=orders-api:2.4.1")
+def set_image(
+    name: Name,
+    images: Images,
+    reason: Reason = "",
+    namespace: Namespace = "",
+    context: Context = None,
+    kubeconfig: Kubeconfig = None,
+) -> None:
+    """Give containers another image: a new revision."""
+    from controller.kubernetes import revising
+
+    wanted = {container: image for container, _, image in (each.partition("=") for each in images)}
+    bad = [each for each in images if not all(each.partition("="))]
+    if bad:
+        print(
+            f"{bad[0]!r} names no container and image; write CONTAINER=IMAGE, such as app=orders-api:2", file=sys.stderr
+        )
+        raise SystemExit(Exit.INPUT)
+    _revise(
+        lambda connection, key: revising.set_images(connection, key, wanted, user=_user(), reason=reason),
+        name,
+        namespace,
+        context,
+        kubeconfig,
+    )
+
+
 def _connected(name: str, namespace: str, context: str | None, kubeconfig: Path | None) -> tuple[Connection, Key]:
     from controller.kubernetes.api import connect
     from controller.kubernetes.api.watching import Key
@@ -161,6 +228,22 @@ def _say(word: str, name: str, reason: str, namespace: str, context: str | None,
         connection, key = _connected(name, namespace, context, kubeconfig)
         record = say(connection, key, Word(word), user=_user(), reason=reason)
     print(f"{key}: {record.word} ({record.effect})")
+
+
+def _revise(
+    revise: Callable[[Connection, Key], Revised],
+    name: str,
+    namespace: str,
+    context: str | None,
+    kubeconfig: Path | None,
+) -> None:
+    from controller.kubernetes.api import ApiError
+    from controller.kubernetes.operating import OperatorError
+
+    with exits(wrong_input=(OperatorError,), world_failed=(ApiError,)):
+        connection, key = _connected(name, namespace, context, kubeconfig)
+        revised = revise(connection, key)
+    print(f"{revised.where}: {revised.effect}")
 
 
 def _user() -> str:
