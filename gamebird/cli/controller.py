@@ -17,6 +17,7 @@ from gamebird.cli.exits import Exit, exits
 
 if TYPE_CHECKING:
     from controller.kubernetes.analyses import Ask
+    from controller.kubernetes.permissions import Missing
     from controller.kubernetes.running import Controller
     from controller.metrics.addresses import AddressMap
 
@@ -84,6 +85,7 @@ def run(
     """
     from controller.kubernetes.api import ApiError, connect
     from controller.kubernetes.api.leases import Lease
+    from controller.kubernetes.permissions import require
     from controller.kubernetes.running import Controller, Settings
     from controller.kubernetes.telling import Teller
 
@@ -93,13 +95,23 @@ def run(
         _log_as_json(log_level)
         teller = Teller()
         connection, home = connect(kubeconfig=kubeconfig, context=context, counter=teller)
+        lease_name = f"{LEASE_NAME}-{instance_id}" if instance_id else LEASE_NAME  # two that share no object both lead
+        place = (namespace or home, lease_name) if leader_elect else None
+        _say_what_is_missing(require(connection, namespace or None, lease=place))
         lease = None
-        if leader_elect:
-            identity = f"{socket.gethostname()}-{os.getpid()}"
-            lease = Lease(connection, namespace or home, LEASE_NAME, identity)
+        if place is not None:
+            lease = Lease(connection, *place, identity=f"{socket.gethostname()}-{os.getpid()}")
         settings = Settings(namespace=namespace or None, instance_id=instance_id, workers=workers)
         controller = Controller(connection, settings, ask=_asker(prometheus, addresses), lease=lease, teller=teller)
         raise SystemExit(_run(controller, host, port))
+
+
+def _say_what_is_missing(missing: Missing) -> None:
+    import logging
+
+    if missing.others:
+        what = ", ".join(str(need) for need in missing.others)
+        logging.getLogger(__name__).warning("rights are missing that some rollouts need: %s", what)
 
 
 class UsageError(ValueError):

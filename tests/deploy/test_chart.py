@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
+from api_server import undefine
 
 from controller.kubernetes.api import Connection, NotFoundError, Resource
 from controller.kubernetes.api.resources import CRDS, DEPLOYMENTS
@@ -107,8 +108,7 @@ def test_helm_installs_upgrades_and_uninstalls_it_and_leaves_definitions_that_ar
             connection.get(DEPLOYMENTS, "gamebird", "gamebird")
         assert connection.get(CRDS, None, "rollouts.argoproj.io")["metadata"]["uid"] == before
     finally:
-        for definition in custom_resources():
-            connection.delete(CRDS, None, definition["metadata"]["name"])
+        undefine(connection, custom_resources())
 
 
 # ---- what it promises

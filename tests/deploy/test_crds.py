@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
-from api_server import define
+from api_server import define, undefine
 
 from controller.kubernetes.api import ApiError, Connection, InvalidError, Resource, connect
 from controller.kubernetes.api.resources import (
@@ -51,8 +51,7 @@ def served(control_plane: ControlPlane) -> Iterator[None]:
     connection, _ = connect(kubeconfig=control_plane.kubeconfig)
     define(connection, custom_resources())
     yield
-    for definition in custom_resources():
-        connection.delete(CRDS, None, definition["metadata"]["name"])
+    undefine(connection, custom_resources())
 
 
 def create(connection: Connection, namespace: str, item: Json, *, strict: bool = False) -> Json:

@@ -24,10 +24,10 @@ from typing import Any
 
 import httpx
 import pytest
-from api_server import create_namespace, define
+from api_server import create_namespace, define, undefine
 
 from controller.kubernetes.api import connect
-from controller.kubernetes.api.resources import ANALYSIS_TEMPLATES, CRDS, ROLLOUTS
+from controller.kubernetes.api.resources import ANALYSIS_TEMPLATES, ROLLOUTS
 from controller.kubernetes.crds import custom_resources
 from experiments.testbeds.cluster.control_plane import ControlPlane
 from experiments.testbeds.cluster.kubelet import InstantKubelet
@@ -232,8 +232,7 @@ def answers(
         yield scene.play()
     finally:
         scene.stop()
-        for definition in custom_resources():
-            connection.delete(CRDS, None, definition["metadata"]["name"])
+        undefine(connection, custom_resources())
 
 
 @pytest.mark.parametrize(

@@ -19,13 +19,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from api_server import create_namespace, define
+from api_server import create_namespace, define, undefine
 from every_right import SECRET, EveryRight
 from scripted_prometheus import OneValue
 
 from controller.kubernetes.api import ApiError, Connection, Resource, connect
 from controller.kubernetes.api.leases import Lease, Terms
-from controller.kubernetes.api.resources import CRDS, DESTINATION_RULES, VIRTUAL_SERVICES
+from controller.kubernetes.api.resources import DESTINATION_RULES, VIRTUAL_SERVICES
 from controller.kubernetes.crds import custom_resources
 from controller.kubernetes.running import Controller, Settings
 from controller.metrics.asking import ask_metric
@@ -119,8 +119,7 @@ def kinds(control_plane: ControlPlane) -> Iterator[None]:
     ]
     define(connection, every)
     yield
-    for definition in every:
-        connection.delete(CRDS, None, definition["metadata"]["name"])
+    undefine(connection, every)
 
 
 def _open_kind(resource: Resource) -> Json:

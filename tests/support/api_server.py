@@ -88,3 +88,14 @@ def define(connection: Connection, definitions: list[dict[str, Any]]) -> None:
         else:
             return
     pytest.fail("the custom resources were not served in 30 s")
+
+
+def undefine(connection: Connection, definitions: list[dict[str, Any]]) -> None:
+    """Delete custom resource definitions with all their objects and return when they are gone."""
+    for definition in definitions:
+        connection.delete(CRDS, None, definition["metadata"]["name"])
+    names = {definition["metadata"]["name"] for definition in definitions}
+    deadline_s = time.monotonic() + 60.0
+    while names & {item["metadata"]["name"] for item in connection.list_all(CRDS)["items"]}:
+        assert time.monotonic() < deadline_s, "the custom resources were not deleted in a minute"
+        time.sleep(0.1)
