@@ -46,11 +46,16 @@ class Played:
 
 @pytest.fixture(scope="session")
 def test_cluster(
-    cluster_programs: Path, prometheus_binary: Path, tmp_path_factory: pytest.TempPathFactory
+    cluster_programs: Path,
+    prometheus_binary: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    request: pytest.FixtureRequest,
 ) -> Iterator[TestCluster]:
-    """A test cluster; it must end by itself when it is told to."""
+    """A test cluster that scrapes every second unless its parameter says otherwise; told to end, it ends by itself."""
+    scrape_s = getattr(request, "param", 1.0)
     log = tmp_path_factory.mktemp("cluster") / "cluster.log"
     command = [sys.executable, "-P", "-m", "experiments.testbeds.cluster", "--prometheus", str(prometheus_binary)]
+    command += ["--scrape-s", str(scrape_s)]
     with log.open("wb") as out:
         process = subprocess.Popen(command, stdout=out, stderr=out)
     said = _await(
@@ -105,10 +110,10 @@ def drills(root: Path) -> Path:
 def gameday(test_cluster: TestCluster) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Play a game day on the cluster by the command line."""
 
-    def play(file: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    def play(file: Path, *options: str, within_s: float = 240.0) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-P", "-m", "gamebird.cli.main", "gameday", "run", str(file), "--world", "cluster"]
         command += ["--kubeconfig", str(test_cluster.kubeconfig), *options]
-        return subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
+        return subprocess.run(command, capture_output=True, text=True, timeout=within_s, check=False)
 
     return play
 
