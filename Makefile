@@ -9,7 +9,7 @@ STAMP  := $(VENV)/.installed
 SPEED  ?= 20
 
 .DEFAULT_GOAL := help
-.PHONY: help gameday test check format bench fuzz nightly wild lock clean
+.PHONY: help gameday test check format bench fuzz nightly wild lock manifests kind kind-down clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -48,6 +48,16 @@ wild: $(STAMP) ## what real public policies catch: simulates ../shared/corpus an
 
 lock: $(STAMP) ## pin what is installed now
 	$(BIN)/python tools/lock.py > requirements.lock.new && mv requirements.lock.new requirements.lock
+
+manifests: $(STAMP) ## render deploy/manifests and the chart's custom resources; builds helm once, with Go
+	@tools/build_helm.sh
+	$(BIN)/python tools/deploy.py $${GAMEBIRD_HELM:-$${XDG_CACHE_HOME:-$$HOME/.cache}/gamebird/helm}
+
+kind: ## a kind cluster with ingress-nginx, Prometheus and the controller; needs Docker, kind and kubectl
+	@deploy/kind/up.sh
+
+kind-down: ## take it away
+	kind delete cluster --name gamebird
 
 clean: ## remove what make made
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
