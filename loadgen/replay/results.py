@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from loadgen.openloop.figures import (
+    ON_TIME_S,
     Judgement,
     Outcome,
     Quantiles,
@@ -54,6 +55,7 @@ class ShardTotals:
 
     Attributes:
         strangers: records of requests that are not its own, or that it has twice.
+        late: requests that were sent more than a second after they were due.
         silent_s: the longest time between two of its signs of life.
     """
 
@@ -67,6 +69,7 @@ class ShardTotals:
     cut_off: int
     unaccounted: int
     strangers: int
+    late: int
     silent_s: float
     ended: str | None
     exit_code: int | None
@@ -210,6 +213,7 @@ def _totals(part: _Part, fate: Fate, due_s: np.ndarray[Any, Any], lasted_s: floa
         cut_off=int(np.count_nonzero(rows["failure"] == Failure.CUT_OFF)),
         unaccounted=max(0, due - len(rows)),
         strangers=len(rows) - len(np.unique(own)),
+        late=int(np.count_nonzero(rows["sent_s"] - rows["intended_s"] > ON_TIME_S)),
         silent_s=part.silent_s,
         ended=str(end["why"]) if end else None,
         exit_code=fate.exit_code,
@@ -245,7 +249,11 @@ def _problems(totals: Sequence[ShardTotals], fates: Sequence[Fate]) -> tuple[str
         if shard.strangers:
             problems.append(f"{name} recorded {shard.strangers:,} requests that are not its own, or twice")
         if shard.silent_s > SILENT_MAX_S:
-            problems.append(f"{name} was late: it gave no sign of life for {shard.silent_s:.1f} s")
+            problems.append(
+                f"{name} was late, and with it {shard.planned / planned:.0%} of the traffic: it gave no sign of life "
+                f"for {shard.silent_s:.1f} s and sent {shard.late:,} of its {shard.sent:,} requests over {ON_TIME_S:g} s "
+                "late"
+            )
     return tuple(problems)
 
 
