@@ -251,8 +251,8 @@ def _problems(totals: Sequence[ShardTotals], fates: Sequence[Fate]) -> tuple[str
         if shard.silent_s > SILENT_MAX_S:
             problems.append(
                 f"{name} was late, and with it {shard.planned / planned:.0%} of the traffic: it gave no sign of life "
-                f"for {shard.silent_s:.1f} s and sent {shard.late:,} of its {shard.sent:,} requests over {ON_TIME_S:g} s "
-                "late"
+                f"for {shard.silent_s:.1f} s and sent {shard.late:,} of its {shard.sent:,} requests over "
+                f"{ON_TIME_S:g} s late"
             )
     return tuple(problems)
 
