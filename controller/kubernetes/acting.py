@@ -239,12 +239,9 @@ class Actor:
 
     def _count_collision(self, seen: Observed) -> None:
         """Let the template get another hash, as Argo does where a name is taken: the count goes into it."""
-        count = int((seen.item.get("status") or {}).get("collisionCount") or 0) + 1
-        patch = {
-            "metadata": {"resourceVersion": seen.item["metadata"]["resourceVersion"]},
-            "status": {"collisionCount": count},
-        }
-        self.cluster.patch("Rollout", seen.key, patch, subresource="status")
+        status = seen.item.get("status") or {}
+        count = int(status.get("collisionCount") or 0) + 1
+        self.cluster.replace_status("Rollout", seen.item, {**status, "collisionCount": count})
 
     def _note_revision(self, seen: Observed, revision: int) -> None:
         if (seen.item["metadata"].get("annotations") or {}).get(labels.REVISION) != str(revision):

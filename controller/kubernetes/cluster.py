@@ -6,6 +6,7 @@ just changed. A write that meets somebody else's change raises and is decided an
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -30,6 +31,8 @@ from controller.kubernetes.api.resources import (
 from controller.kubernetes.api.watching import Changed, Key, Reflector
 
 Json = dict[str, Any]
+
+log = logging.getLogger(__name__)
 
 WATCHED = (
     ROLLOUTS,
@@ -66,6 +69,7 @@ class Cluster:
         self._namespace, self._changed = namespace, changed
         self.copies: dict[str, Reflector] = {resource.kind: self._make(resource) for resource in watched}
         self._asked_for: dict[str, Reflector] = {}
+        self._told: dict[str, str] = {}  # by kind: why it is not watched
         self._begins = threading.Lock()
         self._started = False
 
@@ -89,6 +93,7 @@ class Cluster:
             resource,
             namespace=self._namespace if resource.namespaced else None,
             changed=None if self._changed is None else self._changed(resource),
+            with_managers=resource is REPLICA_SETS,  # they tell which controller made a set
         )
 
     def get(self, kind: str, key: Key) -> Json | None:
@@ -99,6 +104,8 @@ class Cluster:
         copy = self._on_demand(kind)
         if copy is not None and copy.synced and copy.problem is None:
             return copy.get(key)
+        if copy is not None and copy.problem is not None:
+            self._tell_problem(kind, str(copy.problem))
         try:
             return self.connection.get(_BY_KIND[kind], key.namespace or None, key.name)
         except NotFoundError:
@@ -158,6 +165,12 @@ class Cluster:
                 copy = self._asked_for[kind] = self._make(resource)
                 copy.start()
             return copy
+
+    def _tell_problem(self, kind: str, problem: str) -> None:
+        """Log once why objects of a kind are asked for one by one."""
+        if self._told.get(kind) != problem:
+            self._told[kind] = problem
+            log.warning("a kind is not watched", extra={"kind": kind, "why": problem})
 
     def _learn(self, kind: str, item: Json) -> Json:
         copy = self.copies.get(kind) or self._asked_for.get(kind)

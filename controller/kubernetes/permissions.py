@@ -16,11 +16,13 @@ from controller.kubernetes.api.resources import (
     ANALYSIS_RUNS,
     ANALYSIS_TEMPLATES,
     CLUSTER_ANALYSIS_TEMPLATES,
+    DEPLOYMENTS,
     DESTINATION_RULES,
     EVENTS,
     HTTP_ROUTES,
     INGRESSES,
     LEASES,
+    POD_TEMPLATES,
     PODS,
     REPLICA_SETS,
     ROLLOUTS,
@@ -30,7 +32,13 @@ from controller.kubernetes.api.resources import (
 
 Json = dict[str, Any]
 
-ACCESS_REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+ACCESS_REVIEWS = Resource(
+    group="authorization.k8s.io",
+    version="v1",
+    plural="selfsubjectaccessreviews",
+    kind="SelfSubjectAccessReview",
+    namespaced=False,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,9 +93,11 @@ NEEDS: tuple[Need, ...] = (
     *_needs(PODS, "list patch delete", essential=False),
     *_needs(EVENTS, "create patch", essential=False),
     *_needs(INGRESSES, "create patch", essential=False),  # each cluster has some of the routers
-    *_needs(HTTP_ROUTES, "get update", essential=False),
-    *_needs(VIRTUAL_SERVICES, "get update", essential=False),
-    *_needs(DESTINATION_RULES, "get update", essential=False),
+    *_needs(HTTP_ROUTES, "get list watch update", essential=False),
+    *_needs(VIRTUAL_SERVICES, "get list watch update", essential=False),
+    *_needs(DESTINATION_RULES, "get list watch update", essential=False),
+    *_needs(DEPLOYMENTS, "get list watch patch", essential=False),  # of rollouts with a workloadRef
+    *_needs(POD_TEMPLATES, "get list watch", essential=False),
 )
 
 
@@ -144,11 +154,11 @@ def _allowed(connection: Connection, need: Need, namespace: str | None) -> bool:
     if namespace is not None and need.resource.namespaced:
         attributes["namespace"] = namespace
     body = {
-        "apiVersion": "authorization.k8s.io/v1",
-        "kind": "SelfSubjectAccessReview",
+        "apiVersion": ACCESS_REVIEWS.api_version,
+        "kind": ACCESS_REVIEWS.kind,
         "spec": {"resourceAttributes": {name: text for name, text in attributes.items() if text}},
     }
-    return bool(connection.call("POST", ACCESS_REVIEWS, body=body)["status"]["allowed"])
+    return bool(connection.create(ACCESS_REVIEWS, None, body)["status"]["allowed"])
 
 
 def _served(connection: Connection, resource: Resource, namespace: str | None) -> bool:

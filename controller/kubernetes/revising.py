@@ -13,16 +13,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from controller.kubernetes.api import ConflictError, Connection, Resource
-from controller.kubernetes.api.resources import DEPLOYMENTS, POD_TEMPLATES, REPLICA_SETS, ROLLOUTS
+from controller.kubernetes.api.resources import POD_TEMPLATES, REPLICA_SETS, ROLLOUTS
 from controller.kubernetes.api.watching import Key
 from controller.kubernetes.operating import ATTEMPTS, OVERRIDE, OperatorError, note, tell
 from controller.kubernetes.replica_sets import is_owned, revision_of
 from controller.kubernetes.templates_known import template_of
 from controller.kubernetes.wire.stamps import to_millis
+from controller.kubernetes.workloads import KINDS
 
 Json = dict[str, Any]
 
-_WORKLOADS = {"Deployment": DEPLOYMENTS, "ReplicaSet": REPLICA_SETS, "PodTemplate": POD_TEMPLATES}
 _CONTAINERS = ("initContainers", "containers")
 ALL_CONTAINERS = "*"
 
@@ -122,7 +122,7 @@ def _where(item: Json) -> tuple[Resource, str]:
     reference = item["spec"].get("workloadRef")
     if reference is None:
         return ROLLOUTS, str(item["metadata"]["name"])
-    resource = _WORKLOADS.get(reference.get("kind", ""))
+    resource = KINDS.get(reference.get("kind", ""))
     if resource is None:
-        raise OperatorError(f"spec.workloadRef.kind is {reference.get('kind')}; Gamebird knows {', '.join(_WORKLOADS)}")
+        raise OperatorError(f"spec.workloadRef.kind is {reference.get('kind')}; Gamebird knows {', '.join(KINDS)}")
     return resource, str(reference["name"])

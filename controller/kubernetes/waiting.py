@@ -17,6 +17,7 @@ from controller.kubernetes.api import ApiError, Connection, NotFoundError
 from controller.kubernetes.api.resources import ANALYSIS_TEMPLATES, CLUSTER_ANALYSIS_TEMPLATES, ROLLOUTS
 from controller.kubernetes.api.watching import Key
 from controller.kubernetes.observing import Unreadable, read_rollout, read_template
+from controller.kubernetes.workloads import read_workload
 from controller.manifests.values import AnalysisTemplate
 
 Json = dict[str, Any]
@@ -91,18 +92,21 @@ def wait(
     """
     deadline_s = now_s() + timeout_s
     state, problem = "", ""
-    generation: int | None = None
+    first: _Asked | None = None
     while True:
         try:
             item = connection.get(ROLLOUTS, key.namespace, key.name)
+            asked = _asked(connection, item)
         except NotFoundError as error:
             return Waited(end=End.UNKNOWN, why=str(error))
         except ApiError as error:
             problem = str(error)  # it may come back; only the deadline ends the wait
         else:
             problem = ""
-            generation = generation or int(item["metadata"].get("generation") or 0)
-            found = judge(item, generation)
+            first = first or asked
+            if asked.template != first.template:
+                return Waited(end=End.UNKNOWN, why="another revision came, of which this was not asked")
+            found = judge(item, first.generation, first.workload_generation)
             if found is not None:
                 return found
             said = _state(item)
@@ -114,12 +118,37 @@ def wait(
         sleep(LOOK_S)
 
 
-def judge(item: Json, generation: int) -> Waited | None:
-    """Return what became of the rollout; None while it is under way, or while nobody has seen this generation."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """What a rollout is asked to be: its pod template, and which generations a controller has to have seen."""
+
+    template: Json | None
+    generation: int
+    workload_generation: int = 0  # where the template is another object's
+
+
+def _asked(connection: Connection, item: Json) -> _Asked:
+    """Return what the spec asks for now.
+
+    Raises:
+        ApiError: the workload that it refers to cannot be read.
+    """
+    generation = int(item["metadata"].get("generation") or 0)
+    workload = read_workload(connection, item)
+    if workload is None:
+        return _Asked(template=item["spec"].get("template"), generation=generation)
+    holder = workload.get("spec") or workload  # a PodTemplate has no spec
+    seen = int(workload["metadata"].get("generation") or 0)
+    return _Asked(template=holder.get("template"), generation=generation, workload_generation=seen)
+
+
+def judge(item: Json, generation: int, workload_generation: int = 0) -> Waited | None:
+    """Return what became of the rollout; None while it is under way, or while nobody has seen these generations."""
     status: Json = item.get("status") or {}
-    seen = str(status.get("observedGeneration") or "")
-    if not seen.isdecimal() or int(seen) < generation:
-        return None
+    for name, least in (("observedGeneration", generation), ("workloadObservedGeneration", workload_generation)):
+        seen = str(status.get(name) or "0")
+        if not seen.isdecimal() or int(seen) < least:
+            return None
     phase, message = status.get("phase"), status.get("message", "")
     if status.get("abort"):
         return Waited(end=End.STOPPED, why=message or "it was aborted")

@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
+from controller.kubernetes.api import Connection
+from controller.kubernetes.api.resources import DEPLOYMENTS, POD_TEMPLATES, REPLICA_SETS
 from controller.kubernetes.api.watching import Key
 from controller.kubernetes.cluster import Cluster
 from controller.manifests.loading import read_object
@@ -17,6 +19,10 @@ from controller.manifests.problems import ManifestError
 from controller.manifests.values import Rollout, Workload
 
 Json = dict[str, Any]
+
+
+KINDS = {"Deployment": DEPLOYMENTS, "ReplicaSet": REPLICA_SETS, "PodTemplate": POD_TEMPLATES}
+"""What a workloadRef may name."""
 
 
 class WorkloadError(Exception):
@@ -91,14 +97,27 @@ class Workloads:
         known = self._read.get(uid)
         if known is not None and known[0] is followed.rollout and known[1] == followed.version:
             return known[2]
-        value = _read_workload(followed.workload)
+        value = _typed(followed.workload)
         selector = followed.rollout.selector or value.selector
         found = replace(followed.rollout, template=value.template, selector=selector)
         self._read[uid] = (followed.rollout, followed.version, found)
         return found
 
 
-def _read_workload(workload: Json) -> Workload:
+def read_workload(connection: Connection, item: Json) -> Json | None:
+    """Return the object that a rollout's template is taken from, read anew; None where the template is its own.
+
+    Raises:
+        ApiError: it is not there, or cannot be read.
+    """
+    reference = item["spec"].get("workloadRef")
+    resource = KINDS.get((reference or {}).get("kind", ""))
+    if reference is None or resource is None:
+        return None
+    return connection.get(resource, item["metadata"]["namespace"], reference["name"])
+
+
+def _typed(workload: Json) -> Workload:
     name = f"{workload['kind']} {workload['metadata']['name']}"
     try:
         loaded = read_object(workload, name)

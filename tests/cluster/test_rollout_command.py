@@ -18,7 +18,7 @@ import yaml
 from patience import eventually
 
 from controller.kubernetes.api import Connection
-from controller.kubernetes.api.resources import ANALYSIS_TEMPLATES, EVENTS, REPLICA_SETS, ROLLOUTS
+from controller.kubernetes.api.resources import ANALYSIS_TEMPLATES, DEPLOYMENTS, EVENTS, REPLICA_SETS, ROLLOUTS
 from controller.kubernetes.api.watching import Key
 from controller.kubernetes.replica_sets import new_replica_set
 from controller.kubernetes.waiting import End, wait
@@ -86,6 +86,30 @@ def test_a_rollout_that_nobody_has_looked_at_is_not_promoted(connection: Connect
     found = wait(connection, rollout, timeout_s=1.5)
     assert found.end is End.UNKNOWN
     assert "still Healthy" in found.why
+
+
+def test_a_revision_that_comes_later_is_another_question(connection: Connection, rollout: Key) -> None:
+    def come(said: str) -> None:
+        change = {"spec": {"template": {"metadata": {"annotations": {"version": "later"}}}}}
+        connection.patch(ROLLOUTS, rollout.namespace, rollout.name, change)
+
+    found = wait(connection, rollout, timeout_s=30.0, told=come)
+    assert (found.end, found.why) == (End.UNKNOWN, "another revision came, of which this was not asked")
+
+
+def test_a_rollout_that_follows_a_deployment_is_not_promoted_before_the_deployments_change_was_seen(
+    connection: Connection, rollout: Key
+) -> None:
+    item = connection.get(ROLLOUTS, rollout.namespace, rollout.name)
+    deployment = {"metadata": {"name": "web"}, "spec": {name: item["spec"][name] for name in ("selector", "template")}}
+    connection.create(DEPLOYMENTS, rollout.namespace, deployment)
+    reference = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}
+    connection.patch(ROLLOUTS, rollout.namespace, rollout.name, {"spec": {"template": None, "workloadRef": reference}})
+    healthy = {"phase": "Healthy", "stableRS": "a", "currentPodHash": "a"}
+    set_status(connection, rollout, **healthy, workloadObservedGeneration="0")
+    assert wait(connection, rollout, timeout_s=1.5).end is End.UNKNOWN
+    set_status(connection, rollout, **healthy, workloadObservedGeneration="1")
+    assert wait(connection, rollout, timeout_s=1.5).end is End.PROMOTED
 
 
 def test_a_rollout_that_is_not_there_cannot_be_told(kubeconfig: Path, namespace: str, custom_kinds: None) -> None:

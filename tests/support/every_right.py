@@ -2,7 +2,8 @@
 
 `web` goes through an nginx Ingress with a template that reads a Secret, a run beside the steps that has to be ended, no
 history and pods with labels of their role; then its pods are restarted. `routed` and `meshed` go through an HTTPRoute
-and through Istio with subsets. `wrong` is refused twice with the same words, which is one event that is counted.
+and through Istio with subsets. `moved` follows a Deployment that it scales down, and `shaped` a PodTemplate. `wrong` is
+refused twice with the same words, which is one event that is counted.
 """
 
 from __future__ import annotations
@@ -17,9 +18,11 @@ from typing import Any
 from controller.kubernetes.api import AlreadyExistsError, Connection
 from controller.kubernetes.api.resources import (
     ANALYSIS_TEMPLATES,
+    DEPLOYMENTS,
     DESTINATION_RULES,
     HTTP_ROUTES,
     INGRESSES,
+    POD_TEMPLATES,
     ROLLOUTS,
     SECRETS,
     SERVICES,
@@ -68,7 +71,10 @@ class EveryRight:
     def _acts(self) -> Iterator[None]:
         """Do one thing after the other; each waits until the controller has answered to the last one."""
         names = ("web", "routed", "meshed")
-        self._acted = lambda: all(self._phase(name) == "Healthy" for name in names)
+        followers = ("moved", "shaped")
+        self._acted = lambda: all(self._phase(name) == "Healthy" for name in (*names, *followers))
+        yield
+        self._acted = lambda: self._connection.get(DEPLOYMENTS, self._namespace, "moved")["spec"]["replicas"] == 0
         yield
         for name in names:
             self._patch(name, {"template": {"metadata": {"annotations": {"version": "2"}}}})
@@ -140,6 +146,17 @@ class EveryRight:
         rule = {"name": "meshed", "canarySubsetName": "canary", "stableSubsetName": "stable"}
         istio = {"virtualService": {"name": "meshed"}, "destinationRule": rule}
         yield ROLLOUTS, _rollout("meshed", {"steps": [{"setWeight": 50}], "trafficRouting": {"istio": istio}})
+        deployment = {key: value for key, value in _rollout("moved", {})["spec"].items() if key != "strategy"}
+        yield DEPLOYMENTS, _object(DEPLOYMENTS, "moved", deployment)
+        yield (
+            POD_TEMPLATES,
+            {**_object(POD_TEMPLATES, "shaped", {}), "template": _rollout("shaped", {})["spec"]["template"]},
+        )
+        for name, kind, version in (("moved", "Deployment", "apps/v1"), ("shaped", "PodTemplate", "v1")):
+            reference = {"apiVersion": version, "kind": kind, "name": name, "scaleDown": "onsuccess"}
+            item = _rollout(name, {}, services=False, workloadRef=reference)
+            del item["spec"]["template"]
+            yield ROLLOUTS, item
         yield ROLLOUTS, _rollout("wrong", {"maxSurge": "lots"}, services=False)
 
     def _template(self, name: str, timing: Json) -> Json:

@@ -55,6 +55,7 @@ class Reflector:
         namespace: one namespace, or None for all.
         selector: only objects with these labels.
         changed: told of each change, also of what a new list shows to have happened unseen.
+        with_managers: keep who set which field. It is half of an object, and hardly ever asked for.
     """
 
     def __init__(
@@ -65,8 +66,10 @@ class Reflector:
         namespace: str | None = None,
         selector: str = "",
         changed: Changed | None = None,
+        with_managers: bool = False,
     ) -> None:
         self._connection, self.resource = connection, resource
+        self._with_managers = with_managers
         self._namespace, self._selector = namespace, selector
         self._changed = changed
         self._items: dict[Key, Json] = {}
@@ -203,6 +206,8 @@ class Reflector:
         # Lists leave out what every item of theirs has in common.
         item.setdefault("apiVersion", self.resource.api_version)
         item.setdefault("kind", self.resource.kind)
+        if not self._with_managers:
+            item["metadata"].pop("managedFields", None)  # left out of a write, the server keeps what it has
         key = key_of(item)
         with self._lock:
             if item["metadata"].get("uid") in self._gone:  # an answer to a write that was overtaken by the deletion

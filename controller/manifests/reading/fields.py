@@ -102,7 +102,7 @@ _block(
     "Rollout",
     "spec.workloadRef",
     "apiVersion kind name",
-    warned={"scaleDown": "the workload's own pods are left as they are; they meet no traffic of the rollout"},
+    warned={"scaleDown": "a simulation leaves the workload's own pods as they are; they meet none of the traffic"},
 )
 _block("rollbackWindow", "Rollout", "spec.rollbackWindow", "revisions")
 _block("runHistory", "Rollout", "spec.analysis", "successfulRunHistoryLimit unsuccessfulRunHistoryLimit")

@@ -1,6 +1,7 @@
 {{- /*
 What the controller may do to the objects of the namespaces that it looks after. Each verb is used: a test takes each
-away in turn and sees the controller refused (tests/deploy/test_rbac.py). What is watched is never read one by one.
+away in turn and sees the controller refused (tests/deploy/test_rbac.py). What is always watched is never read one by
+one; routes and workloads are, until the first list of them is in.
 */ -}}
 {{- define "gamebird.rules" -}}
 - apiGroups: [argoproj.io]
@@ -33,12 +34,20 @@ away in turn and sees the controller refused (tests/deploy/test_rbac.py). What i
 {{- if .Values.routers.gatewayAPI }}
 - apiGroups: [gateway.networking.k8s.io]
   resources: [httproutes]
-  verbs: [get, update]
+  verbs: [get, list, watch, update]
 {{- end }}
 {{- if .Values.routers.istio }}
 - apiGroups: [networking.istio.io]
   resources: [virtualservices, destinationrules]
-  verbs: [get, update]
+  verbs: [get, list, watch, update]
+{{- end }}
+{{- if .Values.workloads }}
+- apiGroups: [apps]
+  resources: [deployments]
+  verbs: [get, list, watch, patch]
+- apiGroups: [""]
+  resources: [podtemplates]
+  verbs: [get, list, watch]
 {{- end }}
 {{- if .Values.secrets.all }}
 - apiGroups: [""]
