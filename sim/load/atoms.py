@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from sim.load.conditions import Conditions, Side
 from sim.load.flows import Flows
 from sim.load.happenings import Happenings
-from sim.load.latencies import Waits, bin_shares, mean_s, second_moment_s2
+from sim.load.latencies import Waits, bin_shares, mean_s, second_moment_s2, without_fault
 from sim.load.pods import Pod
 from sim.load.queueing import Queues, wait_points_s
 from sim.metrics_model.cells import End, reaches
 from sim.metrics_model.plan import MetricsPlan
+from sim.releases import Latency
 from sim.scenarios import Scenario
 
 Floats = NDArray[np.float64]
@@ -47,18 +48,19 @@ class Atoms:
             plan, [kind.share * (not met) for kind, met in zip(space.kinds, reached, strict=True)]
         )
         self._reach = sum(kind.share for kind, met in zip(space.kinds, reached, strict=True) if met)
+        self._latency = self.side.release.latency
+        self._sound = without_fault(self._latency, scenario.stable.latency if is_release else Latency())
         self._queues = self._queues_of(scenario)
         self._known: dict[bytes, Floats] = {}
         self.steady = self.shares(self.side.conditions(NOBODY, np.zeros(1), np.zeros(1)))[0]
 
     def _queues_of(self, scenario: Scenario) -> Queues | None:
-        service, latency = scenario.service, self.side.release.latency
+        service = scenario.service
         if service.concurrency is None:
             return None
         fault = self._reach if self.side.has_fault else 0.0
-        mean = fault * mean_s(latency, is_faulty=True) + (1 - fault) * mean_s(latency, is_faulty=False)
-        square = fault * second_moment_s2(latency, is_faulty=True)
-        square += (1 - fault) * second_moment_s2(latency, is_faulty=False)
+        mean = fault * mean_s(self._latency) + (1 - fault) * mean_s(self._sound)
+        square = fault * second_moment_s2(self._latency) + (1 - fault) * second_moment_s2(self._sound)
         # (1 + cv²)/2 with cv² = E[S²]/E[S]² - 1
         return Queues(service.concurrency, service.queue_max, square / mean**2 / 2)
 
@@ -70,15 +72,18 @@ class Atoms:
         """
         if self._queues is None:
             return met
-        fault = met.fault * self._reach
-        latency = self.side.release.latency
-        faulty_s = mean_s(latency, is_faulty=True) + met.leaked_s
-        service_s = met.slowness * (fault * faulty_s + (1 - fault) * mean_s(latency, is_faulty=False))
+        service_s = self.service_s(met)
         middle_s = (edges_s[:-1] + edges_s[1:]) / 2
         rps = flows.rps_at(place, middle_s) * (1 - met.intercepted)
         key = (pod.name, pod.created_s)
         found = self._queues.followed(key, edges_s, rps, service_s)
         return replace(met, rejected=found.rejected, waits=found.waits, wait_s=found.wait_s, wait_cv2=found.wait_cv2)
+
+    def service_s(self, met: Conditions) -> Floats:
+        """Return (pieces,) how long a pod works on a request on average, without waiting."""
+        fault = met.fault * self._reach
+        faulty_s = mean_s(self._latency) + met.leaked_s
+        return np.asarray(met.slowness * (fault * faulty_s + (1 - fault) * mean_s(self._sound)))
 
     def shares(self, conditions: Conditions) -> Floats:
         """Return (pieces, atoms) the probability of each atom in each piece."""
@@ -93,16 +98,13 @@ class Atoms:
 
     def _worked_out(self, met: Conditions) -> Floats:
         nothing = np.zeros_like(met.fault)
-        latency = self.side.release.latency
         waits = Waits(met.waits, wait_points_s(met)) if self.side.has_queue else None
 
-        def bins(leaked_s: Floats, *, is_faulty: bool) -> Floats:
-            return bin_shares(
-                latency, self._edges_s, is_faulty=is_faulty, slowness=met.slowness, leaked_s=leaked_s, waits=waits
-            )
+        def bins(latency: Latency, leaked_s: Floats) -> Floats:
+            return bin_shares(latency, self._edges_s, slowness=met.slowness, leaked_s=leaked_s, waits=waits)
 
-        faulty = self._cells(self._ends(met, met.faulty_errors, met.wrong), bins(met.leaked_s, is_faulty=True))
-        plain = self._cells(self._ends(met, nothing, nothing), bins(nothing, is_faulty=False))
+        faulty = self._cells(self._ends(met, met.faulty_errors, met.wrong), bins(self._latency, met.leaked_s))
+        plain = self._cells(self._ends(met, nothing, nothing), bins(self._sound, nothing))
         mixed = met.fault[:, None] * faulty + (1 - met.fault)[:, None] * plain
         return np.asarray(mixed @ self._reached + plain @ self._others)
 

@@ -61,6 +61,7 @@ class Fates:
         own = "canary" if pod.is_release else "stable"
         self._release = release
         self._latency = release.latency
+        self._tail_else = scenario.stable.latency if pod.is_release else None  # of requests that meet no fault
         self._median_s = release.latency.median_ms / 1000
         self._pod = pod
         self._chance = chance
@@ -147,8 +148,10 @@ class Fates:
         work_s = self._median_s * math.exp(latency.sigma * self._normal())
         if is_faulty:
             work_s *= latency.factor
-            if latency.tail_share and self._uniform() < latency.tail_share:
-                work_s += latency.tail_ms / 1000
+        tail = latency if is_faulty else self._tail_else
+        if tail is not None and tail.tail_share and self._uniform() < tail.tail_share:
+            work_s += tail.tail_ms / 1000
+        if is_faulty:
             work_s += self._release.leak.latency_ms_per_minute * age_s / 60_000
         if age_s < self._warm_up_s:
             work_s *= 1 + (self._warm_up_factor - 1) * (1 - age_s / self._warm_up_s)

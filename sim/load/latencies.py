@@ -32,15 +32,20 @@ class Waits:
     points_s: Floats
 
 
-def cumulative(latency: Latency, at_s: Floats, *, is_faulty: bool) -> Floats:
-    """Return the share of answers within each of `at_s` seconds, of any shape.
+def without_fault(latency: Latency, tail: Latency) -> Latency:
+    """Return how long a side's requests take that do not meet its fault: no factor, and the tail that others have.
 
     Args:
-        is_faulty: whether the request meets the release's fault: only then do its factor and its tail count.
+        tail: of stable, for requests to the release; no tail at all for those to stable.
     """
-    median_s = latency.median_ms / 1000 * (latency.factor if is_faulty else 1.0)
+    return latency.model_copy(update={"factor": 1.0, "tail_share": tail.tail_share, "tail_ms": tail.tail_ms})
+
+
+def cumulative(latency: Latency, at_s: Floats) -> Floats:
+    """Return the share of answers within each of `at_s` seconds, of any shape."""
+    median_s = latency.median_ms / 1000 * latency.factor
     within = _body(at_s, median_s, latency.sigma)
-    if is_faulty and latency.tail_share and latency.tail_ms:
+    if latency.tail_share and latency.tail_ms:
         slow = _body(at_s - latency.tail_ms / 1000, median_s, latency.sigma)
         within = (1 - latency.tail_share) * within + latency.tail_share * slow
     return within
@@ -54,9 +59,7 @@ def _body(at_s: Floats, median_s: float, sigma: float) -> Floats:
     return _normal_below((logs - math.log(median_s)) / sigma)
 
 
-def bin_shares(
-    latency: Latency, edges_s: Floats, *, is_faulty: bool, slowness: Floats, leaked_s: Floats, waits: Waits | None
-) -> Floats:
+def bin_shares(latency: Latency, edges_s: Floats, *, slowness: Floats, leaked_s: Floats, waits: Waits | None) -> Floats:
     """Return (pieces, bins) the share of answers in each latency bin.
 
     Args:
@@ -67,7 +70,7 @@ def bin_shares(
     """
 
     def within(at_s: Floats) -> Floats:
-        return cumulative(latency, at_s / slowness[:, None] - leaked_s[:, None], is_faulty=is_faulty)
+        return cumulative(latency, at_s / slowness[:, None] - leaked_s[:, None])
 
     found = within(np.broadcast_to(edges_s, (len(slowness), len(edges_s))))
     if waits is not None:
@@ -76,19 +79,16 @@ def bin_shares(
     return np.diff(found, axis=1, prepend=0.0, append=1.0)
 
 
-def mean_s(latency: Latency, *, is_faulty: bool) -> float:
+def mean_s(latency: Latency) -> float:
     """Return the mean time of an answer."""
-    median_s = latency.median_ms / 1000 * (latency.factor if is_faulty else 1.0)
-    tail_s = latency.tail_share * latency.tail_ms / 1000 if is_faulty else 0.0
-    return median_s * math.exp(latency.sigma**2 / 2) + tail_s
+    median_s = latency.median_ms / 1000 * latency.factor
+    return median_s * math.exp(latency.sigma**2 / 2) + latency.tail_share * latency.tail_ms / 1000
 
 
-def second_moment_s2(latency: Latency, *, is_faulty: bool) -> float:
+def second_moment_s2(latency: Latency) -> float:
     """Return the mean square of an answer's time, s²."""
-    median_s = latency.median_ms / 1000 * (latency.factor if is_faulty else 1.0)
+    median_s = latency.median_ms / 1000 * latency.factor
     body = median_s**2 * math.exp(2 * latency.sigma**2)
-    if not is_faulty:
-        return body
     tail_s, mean = latency.tail_ms / 1000, median_s * math.exp(latency.sigma**2 / 2)
     return body + latency.tail_share * (2 * tail_s * mean + tail_s**2)
 

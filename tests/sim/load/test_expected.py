@@ -10,7 +10,7 @@ import pytest
 
 from loadgen.traffic import Constant, Ramp, Route, Step, Traffic
 from loadgen.traffic.shapes import Level
-from sim.releases import Latency, Leak
+from sim.releases import Latency, Leak, Release
 from sim.scenarios import Incident, KillSwitch, Service, TrafficChange, Trigger
 
 Make = Callable[..., Any]
@@ -165,6 +165,15 @@ def test_a_fault_on_one_route_fails_that_routes_share(loaded: Make, pod: Make) -
         for status in ("200", "500")
     ]
     assert counted == pytest.approx([1140, 0, 30, 30])
+
+
+def test_the_tail_that_a_service_has_anyway_stays_on_routes_that_meet_no_fault(loaded: Make, pod: Make) -> None:
+    # Every answer takes 60 ms, or 2 s more: of 1140 orders a tenth as in stable, of 60 checkouts every second one.
+    traffic = Traffic(rps=20.0, routes=(Route(path="/orders", weight=19.0), Route(path="/checkout", weight=1.0)))
+    stable = Release(latency=Latency(sigma=0.0, tail_share=0.1, tail_ms=2_000.0))
+    slow = {"latency": Latency(sigma=0.0, tail_share=0.5, tail_ms=2_000.0), "routes": ("/checkout",)}
+    load = loaded(traffic=traffic, release=slow, stable=stable)
+    assert load.bad(load.model.expected(pod(), 1.0, 0.0, 60.0)) == pytest.approx(114 + 30)
 
 
 def test_a_fault_of_one_segment_fails_that_segments_share(loaded: Make, pod: Make) -> None:

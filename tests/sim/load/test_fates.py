@@ -26,6 +26,11 @@ SCENARIOS: dict[str, dict[str, Any]] = {
         "release": {"errors": 0.5, "latency": Latency(factor=2), "routes": ("/pay",)},
         "traffic": Traffic(rps=RPS, routes=(Route(path="/orders", weight=3), Route(path="/pay"))),
     },
+    "a route of a service with a tail": {
+        "release": {"errors": 0.5, "routes": ("/pay",), "latency": Latency(tail_share=0.6, tail_ms=300)},
+        "stable": Release(latency=Latency(tail_share=0.2, tail_ms=300)),
+        "traffic": Traffic(rps=RPS, routes=(Route(path="/orders", weight=3), Route(path="/pay"))),
+    },
     "a segment": {
         "release": {"errors": 0.5, "wrong": 0.2, "segments": {"region": ("ap",)}},
         "service": Service(segments={"region": {"ap": 0.2, "eu": 0.8}}),

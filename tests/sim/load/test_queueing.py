@@ -120,8 +120,8 @@ def test_a_pod_that_is_overrun_and_recovers_fares_as_in_a_simulation_event_by_ev
     latency = Latency(median_ms=360.0, sigma=0.45)
     rates = [(60.0, 5.0), (60.0, 9.0), (60.0, 9.0), (30.0, 13.0), (90.0, 13.0), (30.0, 5.0), (60.0, 5.0)]
     truth = simulated(4, 100, latency, rates, rounds=25)
-    mean = mean_s(latency, is_faulty=False)
-    queues = Queues(4, 100, second_moment_s2(latency, is_faulty=False) / mean**2 / 2)
+    mean = mean_s(latency)
+    queues = Queues(4, 100, second_moment_s2(latency) / mean**2 / 2)
     edges_s = np.concatenate([[0.0], np.cumsum([length_s for length_s, _ in rates])])
     found = queues.followed("pod", edges_s, np.array([rps for _, rps in rates]), np.full(len(rates), mean))
     with capsys.disabled():
