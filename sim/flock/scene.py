@@ -220,6 +220,16 @@ class Scene:
         np.add.at(total, rows, found)
         return total
 
+    def lost_to_crashes(self) -> tuple[int, float]:
+        """Return how many of the release's processes a request has ended, and how many other requests those that have
+        ended by themselves are expected to have taken with them."""
+        killers, under_way = 0, 0.0
+        for place, life in enumerate(self.lives):
+            if life.is_release and life.gone_s == life.ended_s <= self.now_s:
+                killers += life.ended_s < life.dies_s
+                under_way += self._spans.under_way(place, life.ended_s)
+        return killers, under_way
+
     def level(self, spec: SeriesSpec, scraped: Scraped, life: int, time_ms: int) -> float:
         """Return a gauge's value at a scrape of one of the target's lives."""
         return self.load.level(spec, scraped.lives[life], time_ms / 1000)

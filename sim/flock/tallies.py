@@ -50,7 +50,17 @@ def tally(scene: Scene, counters: Counters, rows: NDArray[np.intp], *, deploy_s:
         total += answered
     if not any(unit.is_nobody for unit in scene.units):
         total += _unserved(scene, words, deploy_s, until_s)
+    harmed = np.minimum(harmed + _lost(scene, words), canary)
     return Tally(requests=total, canary_requests=canary, bad_requests=harmed)
+
+
+def _lost(scene: Scene, words: NDArray[np.uint64]) -> Floats:
+    """Return (runs,) requests of the release whose process died under them; counted as answered like all others."""
+    certain, mean = scene.lost_to_crashes()
+    if mean <= 0.0:
+        return np.full(len(words), float(certain))
+    cells = words_of_cells([key_of("lost", scene.cast.seed, scene.cast.cohort)], 1)
+    return certain + np.asarray(poisson(cells, np.array([[mean]]), words)[0, 0])
 
 
 def _unserved(scene: Scene, words: NDArray[np.uint64], deploy_s: float, until_s: float) -> Floats:

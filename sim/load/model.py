@@ -24,6 +24,8 @@ from sim.scenarios import Scenario, Trigger
 
 Floats = NDArray[np.float64]
 
+_JUST_BEFORE_S = 1e-6  # a pod that dies has lost its share at the very instant
+
 
 class LoadModel:
     """What one scenario's traffic does to pods, in the atoms of one plan.
@@ -136,6 +138,13 @@ class Spans:
         nobody = len(self._pods) + is_release
         requests = self._flows.until(nobody, to_s) - self._flows.until(nobody, from_s)
         return requests[:, None] * (np.zeros(self._model.plan.atoms) if atoms is None else atoms)
+
+    def under_way(self, place: int, at_s: float) -> float:
+        """Return how many requests a pod is expected to be working on just before an instant (Little's law)."""
+        just_before_s = np.array([at_s - _JUST_BEFORE_S])
+        side, rps = self._model.side(self._pods[place]), self._flows.rps_at(place, just_before_s)
+        met = side.side.conditions(self._pods[place], just_before_s, rps)
+        return float((rps * (1 - met.intercepted) * side.service_s(met))[0])
 
     def of(self, place: int, from_s: Floats, to_s: Floats) -> Floats:
         """Return (spans, atoms) the expected requests of one pod in spans that may overlap."""

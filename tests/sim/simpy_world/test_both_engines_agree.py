@@ -38,6 +38,7 @@ SCENARIOS = {
     "a slow tail": {"release": Release(latency=Latency(tail_share=0.6, tail_ms=800))},
     "errors that grow": {"release": Release(leak=Leak(errors_per_minute=0.03))},
     "a crash loop with errors": {"release": Release(crash_after_s=100.0, errors=0.15)},
+    "requests that end their process": {"release": Release(crash_share=0.01)},
     "an incident on both sides": {"incidents": (Incident(from_s=450.0, for_s=60.0, errors=0.06),)},
     "series born at the first error": {
         "release": Release(errors=0.06, series_5xx="first-error"),
