@@ -35,6 +35,8 @@ class Plan:
         faults: the kinds of the faults of the method, each as often as it is there.
         rps: what users were to ask for at first; where it is 0, silence is no lack of evidence.
         steady_before, steady_after: whether the steady state has to hold before the method, and once all is restored.
+        release: the release that was to be deployed, in words; empty: any.
+        by_people: people were to notice and to mitigate, so that what the rollout does alone is no check.
     """
 
     expect: Expectation
@@ -42,6 +44,8 @@ class Plan:
     rps: float
     steady_before: bool = False
     steady_after: bool = False
+    release: str = ""
+    by_people: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +54,8 @@ class Facts:
 
     Attributes:
         counts: the load generator's verdict on its counts.
+        release: the release that was deployed, in words; empty: none was.
+        people: the words that people said.
         left: processes of the rehearsal that still ran when it had ended; None: nobody looked.
     """
 
@@ -63,6 +69,8 @@ class Facts:
     faults: Sequence[FaultLine] = ()
     steady_before: bool | None = None
     steady_after: bool | None = None
+    release: str = ""
+    people: tuple[str, ...] = ()
     left: tuple[str, ...] | None = None
 
 
@@ -73,9 +81,10 @@ def score_of(checks: Sequence[Check]) -> int:
 
 def checks_of(plan: Plan, facts: Facts) -> tuple[Check, ...]:
     """Return every planned check with what came of it."""
-    verdict, expected = facts.verdict.value, plan.expect.verdict
-    checks = [Check(what="verdict", expected=expected, actual=verdict, held=verdict == expected)]
-    checks += _limits(plan.expect, facts)
+    checks = list(_by_people(facts) if plan.by_people else _by_itself(plan.expect, facts))
+    if plan.release:
+        actual = facts.release or "none"
+        checks.append(Check(what="release", expected=plan.release, actual=actual, held=actual == plan.release))
     if plan.rps > 0:
         held = facts.counts == "valid"
         checks.append(Check(what="load", expected="valid counts", actual=f"{facts.counts} counts", held=held))
@@ -84,7 +93,15 @@ def checks_of(plan: Plan, facts: Facts) -> tuple[Check, ...]:
     return tuple(checks)
 
 
-def _limits(expect: Expectation, facts: Facts) -> Iterator[Check]:
+def _by_people(facts: Facts) -> Iterator[Check]:
+    for word in ("detected", "mitigated"):
+        said = word in facts.people
+        yield Check(what=f"{word} by people", expected="said", actual="said" if said else NOT_SEEN, held=said)
+
+
+def _by_itself(expect: Expectation, facts: Facts) -> Iterator[Check]:
+    verdict = facts.verdict.value
+    yield Check(what="verdict", expected=expect.verdict, actual=verdict, held=verdict == expect.verdict)
     limits: tuple[tuple[str, float | None, float | None, str], ...] = (
         ("time to the verdict", expect.verdict_within_s, facts.verdict_s, " s"),
         ("detection time", expect.detected_within_s, facts.detection_s, " s"),

@@ -241,6 +241,7 @@ class GameDay:
         experiment: the file's own data, for Chaos Toolkit.
         policies: the loaded policy behind each name, in the order of the file.
         planned_faults: the kinds of the faults that the file puts in force, also where they were taken out.
+        planned_release: the release that the file deploys, also where another one is; None: the setup's.
         given: manifests of policies that somebody named in the file's place.
     """
 
@@ -252,6 +253,7 @@ class GameDay:
     policies: Mapping[str, Policy]
     experiment: dict[str, Any] = field(repr=False)
     planned_faults: tuple[str, ...] = ()
+    planned_release: Release | None = None
     given: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
 
     def files_of(self, policy: str) -> tuple[tuple[str, Path], ...]:
@@ -294,6 +296,7 @@ def load_game_day(path: Path) -> GameDay:
         policies=policies,
         experiment=document.value,
         planned_faults=tuple(entry.action.func for entry in method if isinstance(entry.action, Fault)),
+        planned_release=setup.release,
     )
 
 

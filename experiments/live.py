@@ -22,6 +22,7 @@ from experiments.events import (
     FaultBegan,
     FaultEnded,
     MeasurementTaken,
+    PersonSpoke,
     PodEnded,
     PodsChanged,
     RunChanged,
@@ -96,6 +97,8 @@ class PlainLines:
                 return f"fault: {event.detail}"
             case FaultEnded():
                 return f"fault over: {event.fault} ({event.why})"
+            case PersonSpoke():
+                return f"people: {event.word} {event.text}".rstrip()
             case PodEnded():
                 return f"pod {event.pod} ended with exit code {event.exit_code}"
             case _:

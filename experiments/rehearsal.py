@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
+from controller.core.operator import Word
 from experiments.events import (
     Deployed,
     Event,
@@ -96,6 +97,13 @@ class Breakable(Protocol):
     def effect_of(self, fault: Fault) -> Effect: ...
 
 
+@runtime_checkable
+class Operable(Protocol):
+    """A world that carries an operator's words to the rollout."""
+
+    def say(self, word: Word) -> None: ...
+
+
 @dataclass(slots=True)
 class _Seen:
     """The newest of what happened, for waits and probes."""
@@ -125,6 +133,7 @@ class Rehearsal:
     ended_s: float = 0.0
     notes: list[str] = field(default_factory=list)
     failure: Exception | None = None
+    time_box_s: float | None = None  # policy seconds from the deployment in which nothing is put right; None: no box
     left: tuple[str, ...] | None = None  # what still ran when the world had been taken down
     interrupted: bool = False  # somebody wants it to end; kept, because the exception alone can get lost on its way
     started_at: datetime | None = None
@@ -134,6 +143,7 @@ class Rehearsal:
     _changed: threading.Condition = field(default_factory=threading.Condition)
     _subscribers: list[Callable[[Event], None]] = field(default_factory=list)
     _stopped: bool = False
+    _box_ends_s: float | None = None
 
     def __post_init__(self) -> None:
         self.leases = Leases(clock=self.world.clock, tell=self._happened, journal=self.directory / "faults.jsonl")
@@ -214,11 +224,16 @@ class Rehearsal:
         release = self.setup.release
         at_s = self.world.clock.now_s()
         self.release_hash = self.world.deploy(release)
+        if self.time_box_s is not None:
+            self._box_ends_s = at_s + self.time_box_s
         self._happened(Deployed(t_s=at_s, role="under test", pod_hash=self.release_hash, release=describe(release)))
         return {"done": True, "at_s": round(at_s - self.began_s, 3), "pod_template_hash": self.release_hash}
 
     def await_verdict(self, action: AwaitVerdict) -> dict[str, Any]:
         """Wait for the verdict, and then a little, so that the way back is seen."""
+        if self._box_ends_s is not None:
+            self._await_the_box()
+            return {"verdict": (self.verdict() or Verdict.UNFINISHED).value, "at_s": round(self._now_s(), 3)}
         until_s = self.world.clock.now_s() + action.within_s
         self._await(lambda: self.verdict() is not None, until_s)
         verdict = self.verdict()
@@ -232,15 +247,38 @@ class Rehearsal:
             self.notes.append(f"{action.func} was never in force: {action.instant} did not come before the verdict.")
             return {"done": False, "why": f"{action.instant} never came"}
         effect = self._effect(action)
+        for_s = action.for_s
+        if self._box_ends_s is not None:  # nothing is put right before people had their time
+            for_s = max(1.0, self._box_ends_s - self.world.clock.now_s())
         self.leases.begin(
             action.func,
             kind=action.func,
             detail=effect.detail,
-            for_s=action.for_s,
+            for_s=for_s,
             start=effect.start,
             end=effect.end,
         )
-        return {"done": True, "at_s": round(self._now_s(), 3), "for_s": action.for_s, "detail": effect.detail}
+        return {"done": True, "at_s": round(self._now_s(), 3), "for_s": for_s, "detail": effect.detail}
+
+    def say(self, word: Word) -> None:
+        """Speak to the rollout as an operator would.
+
+        Raises:
+            RehearsalError: this world carries no words.
+        """
+        if not isinstance(self.world, Operable):
+            raise RehearsalError("this world carries no words to the rollout; use the rollout's own tools")
+        self.world.say(word)
+
+    def tell(self, event: Event) -> None:
+        """Add what people said to what happened."""
+        self._happened(event)
+
+    def end_time_box(self) -> None:
+        """Let the time box end now."""
+        with self._changed:
+            self._box_ends_s = self.world.clock.now_s()
+            self._changed.notify_all()
 
     def restore_everything(self) -> dict[str, Any]:
         """End every fault that is in force."""
@@ -330,6 +368,34 @@ class Rehearsal:
         if requests <= 0:
             raise RehearsalError(f"there was no request in {over_s:g} s, so nobody can say how users are served")
         return (after.bad - before.bad) / requests
+
+    def _await_the_box(self) -> None:
+        """Wait until the time box ends, which somebody may bring forward meanwhile."""
+        while self._box_ends_s is not None and self.world.clock.now_s() < self._box_ends_s:
+            self._await(self._box_is_over, self._box_ends_s)
+
+    def _box_is_over(self) -> bool:
+        return self._box_ends_s is None or self.world.clock.now_s() >= self._box_ends_s
+
+    def real_split(self, over_s: float) -> float:
+        """Return the release's share of the requests that a revision answers in the next `over_s` seconds, percent.
+
+        Raises:
+            RehearsalError: no revision answered any.
+        """
+        before = self._traffic().progress().seen
+        self.wait(over_s)
+        after = self._traffic().progress().seen
+        answered = {
+            name: seen.requests - (before[name].requests if name in before else 0) for name, seen in after.items()
+        }
+        known = {self.stable_hash, self.release_hash} - {""}
+        total = sum(count for name, count in answered.items() if name in known)
+        if total <= 0:
+            raise RehearsalError(
+                f"no revision answered a request in {over_s:g} s, so nobody can say how they are split"
+            )
+        return 100 * answered.get(self.release_hash, 0) / total if self.release_hash else 0.0
 
     # ---- waiting
 
@@ -426,7 +492,7 @@ class Rehearsal:
 
     def _traffic_s(self) -> float:
         """Return how long the method can take at most, policy seconds."""
-        total_s = _START_SPARE_S + self.setup.settle_s
+        total_s = _START_SPARE_S + self.setup.settle_s + (self.time_box_s or 0.0)
         for entry in self.game_day.method:
             action = entry.action
             if isinstance(action, AwaitVerdict):

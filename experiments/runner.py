@@ -39,6 +39,8 @@ class Options:
         seed: chance, everywhere: arrivals, errors, latencies.
         prometheus: a Prometheus binary to use instead of the embedded query server.
         keep: the folder of each rehearsal (logs, records) is kept, and moves into the report's.
+        time_box_s: policy seconds from the deployment in which people have their time and nothing is put right; None:
+            the rollout is on its own.
         venue: the cluster to play it on, at speed 1; None: on this machine alone.
     """
 
@@ -46,11 +48,14 @@ class Options:
     seed: int = 1
     prometheus: Path | None = None
     keep: bool = False
+    time_box_s: float | None = None
     venue: Venue | None = None
 
     def __post_init__(self) -> None:
         if not 0 < self.speed <= 1000:
             raise ValueError(f"the speed is {self.speed:g}; it needs a number above 0, 1000 at most")
+        if self.time_box_s is not None and not 0 < self.time_box_s <= 86_400:
+            raise ValueError(f"the time box is {self.time_box_s:g} s; it needs a day at most, and more than nothing")
         if self.venue is not None and self.speed != 1:
             raise ValueError(f"the speed is {self.speed:g}; a cluster lives in the wall's time, so it needs 1")
 
@@ -130,6 +135,7 @@ def make_rehearsal(game_day: GameDay, policy: str, options: Options, folder: Pat
         speed=options.speed,
         seed=options.seed,
         directory=folder,
+        time_box_s=options.time_box_s,
         world=_cluster_world(game_day, policy, options.venue)
         if options.venue is not None
         else _local_world(game_day, policy, options, folder),
@@ -205,6 +211,8 @@ def score_rehearsal(rehearsal: Rehearsal) -> Scorecard:
             ),
             notes=tuple(rehearsal.notes),
             planned_faults=game_day.planned_faults,
+            planned_release=describe(game_day.planned_release or setup.release),
+            by_people=rehearsal.time_box_s is not None,
             plans_steady_before=True,
             plans_steady_after=setup.is_steady_after(rehearsal.policy),
             steady_before=rehearsal.steady_before,

@@ -140,6 +140,8 @@ class Evidence:
         validity: the load generator's verdict on its own run, as plain values.
         ended_s: the world's policy time at the end.
         planned_faults: the kinds of the faults that the method puts in force.
+        planned_release: the release that was to be deployed, in words; empty: any.
+        by_people: people were to notice and mitigate, within a time box.
         plans_steady_before, plans_steady_after: whether the steady state has to hold then.
         steady_before, steady_after: whether it did; None: nobody saw.
         left: what of the rehearsal still ran when it had ended; None: nobody looked.
@@ -160,6 +162,8 @@ class Evidence:
     provenance: Provenance
     notes: tuple[str, ...] = ()
     planned_faults: tuple[str, ...] = ()
+    planned_release: str = ""
+    by_people: bool = False
     plans_steady_before: bool = False
     plans_steady_after: bool = False
     steady_before: bool | None = None
@@ -185,6 +189,7 @@ def score(evidence: Evidence) -> Scorecard:
     measurements = measurement_lines(evidence.events, t0_s)
     weight_max = _weight_max(evidence.events, t0_s, release_hash, said_by.t_s if said_by else evidence.ended_s)
     faults = fault_lines(evidence.events, t0_s)
+    people = person_lines(evidence.events, t0_s)
     silent = evidence.rps > 0 and not len(since)
     load = load_validity(evidence.validity)
     facts = Facts(
@@ -198,6 +203,8 @@ def score(evidence: Evidence) -> Scorecard:
         faults=faults,
         steady_before=evidence.steady_before,
         steady_after=evidence.steady_after,
+        release=deployed.release if deployed else "",
+        people=tuple(line.word for line in people),
         left=evidence.left,
     )
     plan = Plan(
@@ -206,6 +213,8 @@ def score(evidence: Evidence) -> Scorecard:
         rps=evidence.rps,
         steady_before=evidence.plans_steady_before,
         steady_after=evidence.plans_steady_after,
+        release=evidence.planned_release,
+        by_people=evidence.by_people,
     )
     by_release = (since["revision"] == release_hash).to_numpy()
     until_s = said_by.t_s if said_by is not None and verdict is Verdict.PROMOTED else float("inf")
@@ -234,7 +243,7 @@ def score(evidence: Evidence) -> Scorecard:
         measurements=measurements,
         decisions=decision_lines(evidence.events, measurements, t0_s, release_hash),
         faults=faults,
-        people=person_lines(evidence.events, t0_s),
+        people=people,
         notes=evidence.notes + _notes(evidence, facts, faults),
         load=load,
         void_because=_void_because(evidence),

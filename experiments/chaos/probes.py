@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
-from experiments.chaos.stage import current
+from pathlib import Path
 
-__all__ = ["bad_requests", "bad_share", "canary_weight", "faults_in_force", "rollout_phase", "serving_pods"]
+from experiments.chaos.stage import current
+from experiments.sweeping import find_leftovers
+
+__all__ = [
+    "bad_requests",
+    "bad_share",
+    "canary_weight",
+    "faults_in_force",
+    "leftovers",
+    "real_split",
+    "rollout_phase",
+    "serving_pods",
+]
 
 
 def rollout_phase() -> str:
@@ -17,8 +29,22 @@ def canary_weight() -> float:
     return current().canary_weight()
 
 
+def real_split(over_s: float = 30.0) -> float:
+    """Return the canary's share of the requests of the next `over_s` seconds of policy time, percent, as users met it.
+
+    Each answer is marked with the revision that gave it, so this is what the router does and not what it says. Fails
+    when no request was answered.
+    """
+    return current().real_split(over_s)
+
+
+def leftovers() -> int:
+    """Return how many files and folders of crashed rehearsals lie about; `gamebird gameday sweep` removes them."""
+    return len(find_leftovers(Path("gamedays")))
+
+
 def serving_pods() -> int:
-    """Return how many pods of the stable revision are available."""
+    """Return how many pods of the stable revision are available: the capacity that an abort falls back on."""
     return current().serving_pods()
 
 

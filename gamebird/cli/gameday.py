@@ -22,7 +22,9 @@ from gamebird.cli.gameday_choice import Choice, UsageError
 
 if TYPE_CHECKING:
     from experiments.gameday_files import GameDay
+    from experiments.live import View
     from experiments.prediction.predicting import Prediction
+    from experiments.rehearsal import Rehearsal
     from experiments.report.writing import Rehearsed
     from experiments.runner import Options
 
@@ -180,6 +182,15 @@ def run(
     without_faults: Annotated[
         bool, typer.Option("--without-faults", help="Play it with nothing wrong: the score has to notice. No record.")
     ] = False,
+    time_box: Annotated[
+        float | None,
+        typer.Option(
+            "--facilitate",
+            metavar="MINUTES",
+            help="A game day for people: do the harm, put nothing right for so many minutes of policy time, and write "
+            "down what people do, from standard input. At speed 1 unless said.",
+        ),
+    ] = None,
     demo: Annotated[
         bool, typer.Option("--demo", help="Succeed when every rehearsal ran and was measured, whatever came out.")
     ] = False,
@@ -200,7 +211,7 @@ def run(
     from loadgen.openloop import LoadError
     from loadgen.traffic import TrafficError
 
-    speed = SPEED[world] if speed is None else speed
+    speed = (1.0 if time_box is not None else SPEED[world]) if speed is None else speed
     choice = Choice(name=file, policies=policy or (), more=manifests or (), without_faults=without_faults)
     if world is World.SIM:
         from gamebird.cli.gameday_prediction import simulate_game_day
@@ -212,7 +223,7 @@ def run(
     ):
         game_day = choice.game_day()
         policies = choice.names(game_day)
-        options = _options(speed, seed, prometheus, keep)
+        options = _options(speed, seed, prometheus, keep, time_box)
         if world is World.CLUSTER:
             named = {"kubeconfig": kubeconfig, "context": context, "namespace": namespace, "target": target}
             options = _on_cluster(game_day, options, named)
@@ -235,15 +246,16 @@ def run(
     raise SystemExit(_exit_code(rehearsed, demo=demo))
 
 
-def _options(speed: float, seed: int, prometheus: Path | None, keep: bool) -> Options:
+def _options(speed: float, seed: int, prometheus: Path | None, keep: bool, time_box: float | None) -> Options:
     from experiments.runner import Options
 
     if prometheus is not None and not prometheus.is_file():
         raise UsageError(f"--prometheus {prometheus}: there is no such file; it needs a Prometheus 3 binary")
     try:
-        return Options(speed=speed, seed=seed, prometheus=prometheus, keep=keep)
+        time_box_s = None if time_box is None else 60 * time_box
+        return Options(speed=speed, seed=seed, prometheus=prometheus, keep=keep, time_box_s=time_box_s)
     except ValueError as error:
-        raise UsageError(f"--speed: {error}") from error
+        raise UsageError(f"--speed, --facilitate: {error}") from error
 
 
 def _on_cluster(game_day: GameDay, options: Options, named: dict[str, Any]) -> Options:
@@ -303,15 +315,23 @@ def _warn(game_day: GameDay, policies: list[str]) -> None:
 def _rehearse(game_day: GameDay, policies: list[str], options: Options, *, quiet: bool) -> list[Rehearsed]:
     from rich.console import Console
 
+    from experiments.facilitating import Facilitator
     from experiments.gameday_files import refuse_pauses
-    from experiments.live import watch
+    from experiments.live import PlainLines, watch
     from experiments.refusals import refuse_faults
     from experiments.runner import rehearse
 
     refuse_pauses(game_day, options.speed)
     refuse_faults(game_day, "local" if options.venue is None else "cluster")
     console = Console(stderr=quiet)
-    return [rehearse(game_day, policy, options, watch=lambda live: watch(live, console)) for policy in policies]
+
+    def look(live: Rehearsal) -> View:
+        if options.time_box_s is not None:
+            Facilitator(live, sys.stdin, sys.stderr)
+            return PlainLines(live, console)  # a block that is redrawn would eat what somebody types
+        return watch(live, console)
+
+    return [rehearse(game_day, policy, options, watch=look) for policy in policies]
 
 
 def _print(rehearsed: list[Rehearsed], written: Path) -> None:
@@ -353,7 +373,7 @@ def _print_prediction(console: Any, one: Rehearsed) -> None:
     title = f"{one.card.policy}: predicted by {one.prediction.runs:,} simulated runs, and observed. {interval_note()}"
     console.print(f"\n{title}", markup=False)
     for line in beside(one.prediction, one.card):
-        mark = {True: "", False: "  (not as predicted)", None: ""}[line.inside]
+        mark = {True: "", False: "  (outside)", None: ""}[line.inside]
         console.print(f"  {line.what}: {line.predicted}; observed {line.observed}{mark}", markup=False, soft_wrap=True)
 
 
