@@ -15,12 +15,14 @@ from typing import Any, Protocol
 from controller.core.actions import SetWeight
 from controller.core.decisions import Decision, decide
 from controller.core.services import names_by_role
+from controller.core.snapshot import Snapshot
 from controller.core.status import Condition, ConditionKind, Phase, RolloutStatus, Truth
 from controller.kubernetes import labels
 from controller.kubernetes.acting import ActingError, Actor
 from controller.kubernetes.api.watching import Key
 from controller.kubernetes.cluster import Cluster
 from controller.kubernetes.events import EventQueue
+from controller.kubernetes.named import first_missing
 from controller.kubernetes.observing import Observed, Observer, Unreadable, stored_status
 from controller.kubernetes.wire import rollout_status_json
 from controller.manifests.values import LabelSelector, Step
@@ -81,8 +83,9 @@ class RolloutReconciler:
             status = replace(status, routes=self._routes_of(item, status))
             seen = self.observer.observe(item, status)
             now_s = self.now_s()
-            if isinstance(seen, Unreadable):
-                self._refuse(item, status, seen.message, now_s)
+            why = seen.message if isinstance(seen, Unreadable) else self._missing(seen.snapshot)
+            if isinstance(seen, Unreadable) or why:
+                self._refuse(item, status, why, now_s)
                 return INVALID_RETRY_S
             decision = decide(seen.snapshot, now_s)
             for action in decision.actions:
@@ -100,6 +103,9 @@ class RolloutReconciler:
                 self._looks[key] = looks
                 return 0.0
         raise NoFixedPointError(f"{key}: {LOOKS_IN_A_ROW_MAX} decisions in a row and no fixed point")
+
+    def _missing(self, snapshot: Snapshot) -> str:
+        return first_missing(self.cluster, snapshot.rollout, snapshot.status, snapshot.template_hash)
 
     def forget(self, uid: str) -> None:
         """Drop what is known of a rollout that is gone."""

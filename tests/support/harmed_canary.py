@@ -25,6 +25,7 @@ from experiments.testbeds.cluster.control_plane import ControlPlane
 Json = dict[str, Any]
 Start = Callable[..., subprocess.Popen[bytes]]
 
+INSTANCE = {labels.INSTANCE_ID: "harmed"}  # a controller of the whole cluster may be running as well
 WITHIN_S = 120.0
 QUICK = {"scaleDownDelaySeconds": 1, "abortScaleDownDelaySeconds": 1}
 
@@ -74,12 +75,13 @@ class HarmedCanary:
         """Return what was broken, each with a name that tells this play from the others."""
         body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.namespace}}
         self.connection.create(NAMESPACES, None, body)
-        create(self.connection, self.namespace, self.prometheus, canary=QUICK)
+        create(self.connection, self.namespace, self.prometheus, labels=INSTANCE, canary=QUICK)
         self._client, address = self.proxy.client(self.namespace)
         kubeconfig = self.plane.write_kubeconfig(
             self.folder / f"{self.namespace}.json", self.plane.token, server=address
         )
-        options = ("--namespace", self.namespace, "--kubeconfig", str(kubeconfig))
+        instance = INSTANCE[labels.INSTANCE_ID]
+        options = ("--namespace", self.namespace, "--instance-id", instance, "--kubeconfig", str(kubeconfig))
         self._process = self.start(self.folder / f"{self.namespace}.log", *options)
         try:
             self._await(lambda: self._status().get("phase") == "Healthy", "the first version is healthy")
