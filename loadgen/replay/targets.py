@@ -25,7 +25,6 @@ _HELP = (
     "or with --i-own-this-target to anything that is yours"
 )
 
-
 HANDSHAKE_WITHIN_S = 5.0
 
 

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, unquote_plus
+from urllib.parse import unquote_plus
 
 from loadgen.traces.hashing import KeyedHash, fresh_key
 
@@ -45,13 +45,14 @@ _CREDENTIAL = re.compile(
     r"|(?i:bearer|basic)[ +:]+[A-Za-z0-9+/=._~-]{6,}"
 )
 _TOKEN = re.compile(r"(?=[^0-9]*[0-9])(?=[^a-z]*[a-z])(?=[^A-Z]*[A-Z])[A-Za-z0-9_=-]{20,}")
+_ENCODED_MAX = 4
 _BETWEEN_PAIRS = re.compile(r"([&;])")
 _USER_INFO = re.compile(r"(?<=://)[^/@\s]+(?=@)")
 
 # For Arrow, which looks at whole columns: anything that the rules below could find, and as little else as possible.
 _SUSPECT = (
-    r"(?i)@|%40|eyJ|[0-9](?:[ +-]|%20|%2b)?(?:[0-9](?:[ +-]|%20|%2b)?){12}|[a-z0-9_=-]{20}|;|(?:sk|pk|rk|tok|whsec)_"
-    r"|gh[pousr]_|github_pat_|glpat-|xox[abprs]-|AKIA|ASIA|AIza|bearer|basic"
+    r"(?i)@|%(?:[4-7]|25)|eyJ|[0-9](?:[ +-]|%20|%2b)?(?:[0-9](?:[ +-]|%20|%2b)?){12}|[a-z0-9_=-]{20}|;"
+    r"|(?:sk|pk|rk|tok|whsec)_|gh[pousr]_|github_pat_|glpat-|xox[abprs]-|AKIA|ASIA|AIza|bearer|basic"
 )
 _SUSPECT_PATH = rf"{_SUSPECT}|(?:{'|'.join(sorted(_DOORS))})/"
 _SUSPECT_QUERY = rf"{_SUSPECT}|code=|key=|{'|'.join(sorted(_SECRET_WORDS | set(_SECRET_ENDINGS)))}"
@@ -59,17 +60,27 @@ _SUSPECT_QUERY = rf"{_SUSPECT}|code=|key=|{'|'.join(sorted(_SECRET_WORDS | set(_
 
 def is_secret_name(name: str) -> bool:
     """Return whether a parameter is named like a secret, as in access_token, apiKey or X-Amz-Signature."""
-    plain = unquote(name)
+    plain = _decoded(name)
     words = {word.lower() for word in _NAME_WORDS.findall(plain)}
     return bool(words & _SECRET_WORDS) or re.sub("[^a-z]", "", plain.lower()).endswith(_SECRET_ENDINGS)
 
 
 def looks_secret(text: str) -> bool:
     """Return whether a value looks like a credential, somebody's address, or the number of a card."""
-    plain = unquote_plus(text)
+    plain = _decoded(text)
     if _ADDRESS.search(plain) or _CREDENTIAL.search(plain) or _TOKEN.fullmatch(plain) or _USER_INFO.search(plain):
         return True
     return any(_is_card(found[0]) for found in _CARD.finditer(plain))
+
+
+def _decoded(text: str) -> str:
+    """Return a part of an address as somebody meant it, also when it was encoded more than once on its way."""
+    for _ in range(_ENCODED_MAX):
+        plain = unquote_plus(text)
+        if plain == text:
+            break
+        text = plain
+    return text
 
 
 def _is_card(text: str) -> bool:

@@ -32,6 +32,8 @@ HIDDEN = {
     "/users/joe%40example.com/orders": "joe%40example.com",
     "/users/ann@example.com": "ann@example.com",
     "/search?q=bob%2Btag%40example.org": "example.org",
+    "/users/eve%2540example.com": "eve%2540example.com",  # encoded twice
+    "/orders?%74oken=uvwxyz": "uvwxyz",
     "/pay?n=4111111111111111": "4111111111111111",
     "/pay?n=5500+0000+0000+0004": "5500+0000+0000+0004",
     "/pay/3782-822463-10005/confirm": "3782-822463-10005",
