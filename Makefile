@@ -39,8 +39,9 @@ bench: $(STAMP) ## the figures, as ratios and counts
 fuzz: $(STAMP) ## longer searches for a wrong answer
 	GAMEBIRD_FUZZ=1 $(BIN)/python -m pytest -m fuzz
 
-nightly: $(STAMP) ## what takes longer than a change should wait for: 200 rehearsals held against their prediction, long searches
+nightly: $(STAMP) ## what takes longer than a change should wait for: 200 rehearsals held against their prediction, the whole catalogue, long searches
 	$(BIN)/python tools/truth.py examples/short-policy/gamedays/at-the-edge.yaml --to docs/truth.md
+	GAMEBIRD_NIGHTLY=1 $(BIN)/python -m pytest tests/e2e/test_catalogue.py
 	$(MAKE) fuzz
 
 wild: $(STAMP) ## what real public policies catch: simulates ../shared/corpus and renews docs/wild.md
