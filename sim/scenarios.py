@@ -133,12 +133,17 @@ class PodStarts(_Value):
         sigma: standard deviation of its logarithm.
         backoff_s: wait before the first restart of a crashed pod; doubles up to five minutes.
         drain_s: how long a pod that ends is still scraped.
+        probe_period_s, probe_timeout_s: of the readiness probe, Kubernetes' defaults.
+        probe_retry_s: from the end of a failed probe to the next one; None: the period, whatever a probe takes.
     """
 
     start_s: Delay = 5.0
     sigma: Spread = 0.3
     backoff_s: Delay = 10.0
     drain_s: Delay = 5.0
+    probe_period_s: Span = 10.0
+    probe_timeout_s: Delay = 1.0
+    probe_retry_s: Delay | None = None
 
 
 class Router(_Value):
@@ -147,12 +152,15 @@ class Router(_Value):
     Attributes:
         delay_s: median time until a weight holds.
         sigma: standard deviation of its logarithm.
-        unevenness: standard deviation of the pods' shares about equal ones, as a factor (0: round robin).
+        unevenness: standard deviation of the pods' shares about equal ones, as a factor.
+        picks: how the next pod of a revision is chosen: by chance, or in turns where the shares are even. Only the
+            SimPy world knows single requests, so only there do turns make a pod's own count less random.
     """
 
     delay_s: Delay = 1.0
     sigma: Spread = 0.3
     unevenness: Spread = 0.0
+    picks: Literal["random", "in-turns"] = "random"
 
 
 class TargetLoss(Window):

@@ -12,6 +12,7 @@ from importlib import metadata
 from typing import Protocol
 
 from controller.manifests.policies import Policy
+from sim.autoscalers import with_autoscaler
 from sim.outcomes.result import SimulatedRelease, SimulationResult
 from sim.outcomes.table import MeasurementTable, RunTable
 from sim.scenarios import Scenario
@@ -69,15 +70,19 @@ def simulate(
 ) -> SimulationResult:
     """Return what this policy does to each of these releases.
 
+    A HorizontalPodAutoscaler of the policy acts in every scenario that has none of its own.
+
     Args:
         runs: of each release.
         measurements: keep every measurement, for tables and for judging again.
 
     Raises:
+        sim.autoscalers.AutoscalerError: the policy's autoscaler is one that the model does not play.
         SimulateError: no pods, no scenario, two of one name, a number of runs that makes no sense.
         KeyboardInterrupt: it was interrupted before a single run was finished.
     """
     _check(policy, scenarios, runs, seed)
+    scenarios = [with_autoscaler(policy, scenario) for scenario in scenarios]
     finished: list[SimulatedRelease] = []
     played = engine.play(
         policy,
@@ -128,10 +133,11 @@ def _check(policy: Policy, scenarios: Sequence[Scenario], runs: int, seed: int) 
 def refusals() -> tuple[type[Exception], ...]:
     """Return the errors by which the model refuses a policy or a scenario: the user's to repair, not bugs."""
     from promql.syntax import PromQLSyntaxError
+    from sim.autoscalers import AutoscalerError
     from sim.driving.deployments import DrivingError
     from sim.metrics_model.errors import PlanError
 
-    return (SimulateError, DrivingError, PlanError, PromQLSyntaxError)
+    return (SimulateError, AutoscalerError, DrivingError, PlanError, PromQLSyntaxError)
 
 
 def versions() -> dict[str, str]:

@@ -121,18 +121,23 @@ def page(game_day: GameDay, prediction: Prediction, observed: Sequence[Observed]
     return "\n".join(lines) + "\n"
 
 
-def main() -> None:
-    """Rehearse, compare, and print the section; --to puts it behind the marker of a page."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("game_day", type=Path)
-    parser.add_argument("--rehearsals", type=int, default=REHEARSALS)
-    parser.add_argument("--first-seed", type=int, default=1)
-    parser.add_argument("--keep", type=Path, help="a file of one JSON line for each rehearsal")
-    parser.add_argument("--to", type=Path, help="a page whose part after the marker is replaced")
-    options = parser.parse_args()
-    game_day = load_game_day(options.game_day)
-    (policy,) = game_day.policies
-    prediction = predict(game_day, policy, speed=SPEED, seed=1, runs=RUNS)
+def reread(kept: Path) -> list[Observed]:
+    """Return the observations of an earlier run.
+
+    Raises:
+        ValueError: a line that --keep has not written, with its number.
+    """
+    found = []
+    for number, line in enumerate(kept.read_text(encoding="utf-8").splitlines(), start=1):
+        try:
+            found.append(Observed(**json.loads(line)))
+        except (ValueError, TypeError) as error:
+            raise ValueError(f"{kept}:{number} is not a line of --keep: {error}") from error
+    return found
+
+
+def _rehearse_all(game_day: GameDay, policy: str, options: argparse.Namespace) -> tuple[list[Observed], int]:
+    """Rehearse, tell how far it is, and keep each observation at once."""
     observed: list[Observed] = []
     left_out = 0
     for one in rehearsals(game_day, policy, count=options.rehearsals, first_seed=options.first_seed):
@@ -145,6 +150,27 @@ def main() -> None:
         if options.keep is not None:
             with options.keep.open("a", encoding="utf-8") as kept:
                 kept.write(json.dumps({name: getattr(one, name) for name in Observed.__slots__}) + "\n")
+    return observed, left_out
+
+
+def main() -> None:
+    """Rehearse or reread, compare, and print the section; --to puts it behind the marker of a page."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("game_day", type=Path)
+    parser.add_argument("--rehearsals", type=int, default=REHEARSALS)
+    parser.add_argument("--first-seed", type=int, default=1)
+    parser.add_argument("--keep", type=Path, help="a file of one JSON line for each rehearsal")
+    parser.add_argument("--from", type=Path, dest="kept", help="such a file: nothing is rehearsed again")
+    parser.add_argument("--left-out", type=int, default=0, help="with --from: rehearsals whose load was invalid")
+    parser.add_argument("--to", type=Path, help="a page whose part after the marker is replaced")
+    options = parser.parse_args()
+    game_day = load_game_day(options.game_day)
+    (policy,) = game_day.policies
+    prediction = predict(game_day, policy, speed=SPEED, seed=1, runs=RUNS)
+    if options.kept is not None:
+        observed, left_out = reread(options.kept), options.left_out
+    else:
+        observed, left_out = _rehearse_all(game_day, policy, options)
     if not observed:
         raise SystemExit("no rehearsal counts")
     text = page(game_day, prediction, observed, left_out)

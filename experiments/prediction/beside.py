@@ -68,7 +68,10 @@ _ADJECTIVES = {
 
 def interval_note() -> str:
     """Return what the ranges mean."""
-    return f"Ranges hold {LEVEL:.0%} of the simulated runs."
+    return (
+        f"Ranges hold {LEVEL:.0%} of the simulated runs, so one figure in {round(1 / (1 - LEVEL))} lies outside where "
+        "the model is right; on a busy machine all is later than predicted."
+    )
 
 
 def _line(what: str, span: Range | None, observed: float | None, said: Callable[[float | None], str]) -> Line:

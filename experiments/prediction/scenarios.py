@@ -24,6 +24,14 @@ from experiments.method import (
     SetFlag,
     When,
 )
+from experiments.prediction.pace import (
+    ANSWER,
+    LOOK,
+    POD_START,
+    PROBE_RETRY_S,
+    PROBE_TIMEOUT_WALL_S,
+    SCRAPE_LATE_WALL_S,
+)
 from sim.scenarios import (
     ControllerModel,
     Incident,
@@ -39,12 +47,6 @@ from sim.scenarios import (
     TrafficChange,
     Trigger,
 )
-
-# What the local world takes on the wall, measured as docs/truth.md says; policy time runs `speed` times faster.
-POD_START_WALL_S = 0.45
-ROUTER_WALL_S = 0.005
-CONTROLLER_WALL_S = 0.01
-SCRAPE_JITTER_WALL_S = 0.01
 
 
 def scenario_of(game_day: GameDay, *, speed: float) -> Scenario:
@@ -69,18 +71,30 @@ def scenario_of(game_day: GameDay, *, speed: float) -> Scenario:
         traffic_changes=tuple(
             TrafficChange(**_window(fault), rps=fault.rps) for fault in faults if isinstance(fault, ChangeTraffic)
         ),
-        pods=PodStarts(start_s=POD_START_WALL_S * speed, sigma=0.2, drain_s=0.0),
-        router=Router(delay_s=ROUTER_WALL_S * speed),
+        pods=PodStarts(
+            start_s=POD_START.median_wall_s * speed,
+            sigma=POD_START.sigma,
+            drain_s=0.0,
+            probe_timeout_s=PROBE_TIMEOUT_WALL_S * speed,
+            probe_retry_s=PROBE_RETRY_S,
+        ),
+        # The local controller goes on when the router has acknowledged, so in its eyes a weight holds at once.
+        router=Router(delay_s=0.0, picks="in-turns"),
         scrapes=Scrapes(
             interval_s=setup.scrape_s,
-            jitter_s=min(SCRAPE_JITTER_WALL_S * speed, setup.scrape_s / 4),
+            jitter_s=min(SCRAPE_LATE_WALL_S * speed, setup.scrape_s / 4),
             losses=tuple(
                 TargetLoss(**_window(f), side=_side(f.side), share=f.share) for f in faults if isinstance(f, ScrapeLost)
             ),
         ),
-        prometheus=Prometheus(outages=tuple(Outage(**_window(f)) for f in faults if isinstance(f, PrometheusGone))),
+        prometheus=Prometheus(
+            answer_s=ANSWER.median_wall_s * speed,
+            answer_sigma=ANSWER.sigma,
+            outages=tuple(Outage(**_window(f)) for f in faults if isinstance(f, PrometheusGone)),
+        ),
         controller=ControllerModel(
-            delay_s=CONTROLLER_WALL_S * speed,
+            delay_s=LOOK.median_wall_s * speed,
+            sigma=LOOK.sigma,
             restarts=tuple(Outage(**_window(f)) for f in faults if isinstance(f, ControllerKilled)),
         ),
         kill_switch=_kill_switch(faults),

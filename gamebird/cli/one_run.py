@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from controller.manifests.policies import Policy
 from gamebird.api.specs import SpecError
+from sim.autoscalers import with_autoscaler
 from sim.outcomes.sentences import clock, count, share
 from sim.outcomes.table import Outcome, RunTable
 from sim.scenarios import Scenario
@@ -25,6 +26,7 @@ def show_run(policy: Policy, scenarios: Sequence[Scenario], asked: Asked) -> Non
 
     Raises:
         SpecError: several releases; which of them is meant is not known.
+        sim.autoscalers.AutoscalerError: an autoscaler that the model does not play.
         sim.metrics_model.PlanError: a query that the model cannot feed.
     """
     from sim.metrics_model import read_metrics_map
@@ -35,7 +37,7 @@ def show_run(policy: Policy, scenarios: Sequence[Scenario], asked: Asked) -> Non
     if len(chosen) != 1:
         names = ", ".join(one.name for one in scenarios[:20])
         raise SpecError(f"--run shows one release and there are {len(scenarios)}: {names}; name one with --release")
-    (scenario,) = chosen
+    scenario = with_autoscaler(policy, chosen[0])
     trace = asked.trace
     if trace is not None and not trace.absolute().parent.is_dir():
         raise SpecError(f"--trace {trace}: there is no folder {trace.absolute().parent}")
@@ -50,7 +52,7 @@ def show_run(policy: Policy, scenarios: Sequence[Scenario], asked: Asked) -> Non
 
 
 def _ending(table: RunTable, scenario: Scenario, told: Trace) -> str:
-    """Return what came of the run, in two lines."""
+    """Return what came of the run, and which run it is, in three lines."""
     outcome = Outcome(int(table.outcome[0]))
     words = {
         Outcome.PROMOTED: "promoted",
@@ -63,6 +65,7 @@ def _ending(table: RunTable, scenario: Scenario, told: Trace) -> str:
     hurt = float(table.bad_requests[0]) / float(table.requests[0]) if table.requests[0] else 0.0
     when = clock(float(table.ended_s[0]))
     return (
+        "Played request by request: a run of the same seed and world, but not the flock's run of that number.\n"
         f"Run {told.run} of {scenario.name} (seed {told.seed}): {words[outcome]} {when} after the deployment, "
         f"at step {table.step[0]}{why}.\n"
         f"{count(float(table.bad_requests[0]))} bad requests, {share(hurt)} of all; the canary got at most "

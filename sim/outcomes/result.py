@@ -17,6 +17,7 @@ from controller.core.conditions import PHASES
 from controller.manifests.policies import Policy
 from sim.outcomes.documents import SCHEMA, release_as_json, row_of, text_of
 from sim.outcomes.figures import Figures, figures_of
+from sim.outcomes.notes import notes
 from sim.outcomes.rejudging import Rejudged, rejudge
 from sim.outcomes.sentences import Pair, sentences
 from sim.outcomes.table import MeasurementTable, Outcome, RunTable
@@ -90,8 +91,9 @@ class SimulationResult:
 
     @cached_property
     def sentences(self) -> tuple[str, ...]:
-        """What came out, in plain words, the most important first."""
-        return sentences(self.policy, self.pairs)
+        """What came out, in plain words, the most important first, and last what the model plays otherwise."""
+        told = notes(self.policy, [one.scenario for one in self.releases], engine=self.engine)
+        return (*sentences(self.policy, self.pairs), *told)
 
     def summary(self) -> pd.DataFrame:
         """Return one row a release: every figure with the ends of its 95 % interval, NaN where it does not exist."""

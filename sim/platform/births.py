@@ -16,9 +16,7 @@ from sim.scenarios import Scenario
 
 BACKOFF_MAX_S = 300.0
 BACKOFF_RESET_S = 600.0  # a process that lived for so long is forgiven the crashes before
-PROBE_PERIOD_S = 10.0  # Kubernetes' defaults for a readiness probe
-PROBE_FAILURES = 3
-PROBE_TIMEOUT_S = 1.0
+PROBE_FAILURES = 3  # Kubernetes' default for a readiness probe
 
 
 class Births:
@@ -136,8 +134,10 @@ class Births:
         if cause_s == NEVER:
             return NEVER
         phase = self.fates.uniform("probe phase", int(life.is_release), life.ordinal, life.incarnation)
-        failing_s = (phase + PROBE_FAILURES - 1) * PROBE_PERIOD_S
-        return cause_s + failing_s + (PROBE_TIMEOUT_S if cause_s == hangs_s else 0.0)
+        pods = self._pods
+        takes_s = pods.probe_timeout_s if cause_s == hangs_s else 0.0
+        apart_s = pods.probe_period_s if pods.probe_retry_s is None else takes_s + pods.probe_retry_s
+        return cause_s + phase * pods.probe_period_s + (PROBE_FAILURES - 1) * apart_s + takes_s
 
     def _out_of_memory_s(self, life: PodLife, release: Release) -> float:
         limit = release.memory_limit_bytes

@@ -25,6 +25,21 @@ _BLOCK = 16_384
 Route = Callable[[float], None]
 
 
+class Turns:
+    """Gives requests to pods in turns, as a proxy of one worker does."""
+
+    __slots__ = ("_next", "_routes")
+
+    def __init__(self, routes: Sequence[Route]) -> None:
+        self._routes = routes
+        self._next = 0
+
+    def __call__(self, now_s: float) -> None:
+        place = self._next
+        self._next = place + 1 if place + 1 < len(self._routes) else 0
+        self._routes[place](now_s)
+
+
 class Arrivals:
     """Sends requests on their way, until nobody wants more.
 

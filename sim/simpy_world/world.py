@@ -9,6 +9,7 @@ autoscaler sees the expected load, as in the flock.
 from __future__ import annotations
 
 import zlib
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -28,7 +29,7 @@ from sim.metrics_model import MetricsMap
 from sim.outcomes.table import RunTable
 from sim.platform import NEVER, PodLife
 from sim.scenarios import Scenario
-from sim.simpy_world.arrivals import Arrivals
+from sim.simpy_world.arrivals import Arrivals, Route, Turns
 from sim.simpy_world.asking import measure
 from sim.simpy_world.scraping import Scraper
 from sim.simpy_world.servers import Refusals, Server, Sorting
@@ -208,8 +209,22 @@ class World:
         shares = platform.current.shares
         if shares is not self._split:
             self._split = shares
-            self._arrivals.split([(share, self._servers[index].take) for index, share in shares])
+            self._arrivals.split(self._routes(shares))
         self._teller.follow(self._driver)
+
+    def _routes(self, shares: Sequence[tuple[int, float]]) -> list[tuple[float, Route]]:
+        """Return who takes which share of the requests: pods, or revisions whose pods take turns."""
+        router, servers = self._stage.scenario.router, self._servers
+        if router.picks == "random" or router.unevenness > 0.0:
+            return [(share, servers[index].take) for index, share in shares]
+        sides = [
+            [one for one in shares if servers[one[0]].life.is_release is is_release] for is_release in (False, True)
+        ]
+        return [
+            (sum(share for _, share in side), Turns([servers[index].take for index, _ in side]))
+            for side in sides
+            if side
+        ]
 
     def _begin(self, life: PodLife) -> None:
         server = Server(

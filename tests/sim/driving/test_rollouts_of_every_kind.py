@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
@@ -13,7 +14,7 @@ from controller.core.runs import AnalysisPhase
 from sim.driving import DrivingError, VirtualDriver, prepare
 from sim.outcomes.table import Outcome
 from sim.releases import Release
-from sim.scenarios import Autoscaler, ControllerModel, Outage, Service
+from sim.scenarios import Autoscaler, ControllerModel, Outage, Prometheus, Service
 
 GOOD, BAD = AnalysisPhase.SUCCESSFUL, AnalysisPhase.FAILED
 ANALYSIS = "{analysis: {templates: [{templateName: errors}]}}"
@@ -165,6 +166,19 @@ def test_an_answer_that_comes_late_is_judged_when_it_comes(guide, even, answers)
     driver.answer(answers(asking, BAD), finished_s=asking.at_s + 8.0)
     driver.play()
     assert driver.verdict.at_s == pytest.approx(493.3)
+
+
+def test_a_metrics_server_that_takes_two_seconds_moves_each_later_look_by_as_much(guide, even, answers):
+    """The guide asks three times, a minute apart from the end of the answer before: 60, then 2 + 60."""
+    driver = VirtualDriver(prepare(guide, even(prometheus=Prometheus(answer_s=2.0))), seed=1, cohort=0)
+    asked = []
+    for _ in range(3):
+        asking = driver.play()
+        asked.append(asking.at_s)
+        assert asking.answered_s == pytest.approx(asking.at_s + 2.0)
+        late = {key: replace(one, finished_s=asking.answered_s) for key, one in answers(asking, GOOD).items()}
+        driver.answer(late)
+    assert [later - before for before, later in pairwise(asked)] == pytest.approx([62.1, 62.1])
 
 
 def test_an_autoscaler_in_mid_rollout_changes_the_size_and_the_rollout_follows(guide, even, play):

@@ -8,8 +8,9 @@ from itertools import pairwise
 import pytest
 
 from loadgen.traffic import Traffic
+from sim.platform import Births, Fates
 from sim.releases import Leak, Release
-from sim.scenarios import Service, TrafficChange, Trigger
+from sim.scenarios import PodStarts, Scenario, Service, TrafficChange, Trigger
 
 
 def lives(platform):
@@ -94,6 +95,16 @@ def test_a_hung_pod_keeps_its_users_until_three_probes_have_failed(released):
         assert platform.release_share == pytest.approx(0.1)
         platform.advance(life.unready_s)
         assert (platform.release_share, counts(platform)) == (0.0, (1, 0, 0))
+
+
+def test_probes_that_are_repeated_sooner_and_wait_longer_take_as_long_as_those_of_the_local_world(released):
+    """At speed 20: a time-out of 20 s, a second until the next: up to 10 + 3 x 20 + 2 x 1 s after the hang."""
+    pods = PodStarts(start_s=5.0, sigma=0.0, probe_timeout_s=20.0, probe_retry_s=1.0)
+    for seed in range(1, 6):
+        for release, least_s in ((Release(hang_after_s=60.0), 62.0), (Release(unready_after_s=60.0), 2.0)):
+            scenario = Scenario(traffic=Traffic(rps=100.0), release=release, pods=pods)
+            life = Births(scenario, Fates(seed, 0)).first("new", 0, is_release=True, now_s=0.0)
+            assert least_s <= life.unready_s - (life.ready_s + 60.0) <= least_s + 10.0
 
 
 def test_failing_health_checks_take_a_pod_that_serves_well_out_of_the_traffic(released):

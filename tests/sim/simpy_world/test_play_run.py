@@ -13,8 +13,20 @@ from loadgen.traffic import Spike, Traffic
 from sim.flock.stage import set_stage
 from sim.outcomes.table import Outcome
 from sim.releases import Latency, Leak, Release
-from sim.scenarios import Incident, Outage, Prometheus, Scenario, Scrapes, Service, TargetLoss, TrafficChange, Trigger
+from sim.scenarios import (
+    Incident,
+    Outage,
+    Prometheus,
+    Router,
+    Scenario,
+    Scrapes,
+    Service,
+    TargetLoss,
+    TrafficChange,
+    Trigger,
+)
 from sim.simpy_world import play_run
+from sim.simpy_world.arrivals import Turns
 from sim.simpy_world.world import World
 
 
@@ -197,3 +209,25 @@ def test_a_proxy_counts_what_no_pod_is_there_to_answer(even, tmp_path, root):
     values = [one["value"][0] for one in measured(trace) if one["value"]]
     assert values
     assert 0.0 < max(values) < 0.3
+
+
+def test_pods_that_take_turns_get_their_requests_in_turns():
+    taken: list[tuple[str, float]] = []
+    turns = Turns([lambda now_s: taken.append(("a", now_s)), lambda now_s: taken.append(("b", now_s))])
+    for now_s in (1.0, 2.0, 3.0):
+        turns(now_s)
+    assert taken == [("a", 1.0), ("b", 2.0), ("a", 3.0)]
+
+
+def test_a_router_that_takes_turns_sends_each_revision_its_share_all_the_same(guide, even):
+    router = Router(delay_s=1.0, sigma=0.0, picks="in-turns")
+    table, _ = play_run(guide, even(router=router), seed=1)
+    # As above: 18,870 requests at the weights of the steps.
+    assert abs(table.canary_requests[0] - 18_870) < 390
+
+
+def test_an_answer_that_takes_its_time_is_judged_when_it_is_there(guide, even):
+    slow = even(release=Release(errors=1.0), prometheus=Prometheus(answer_s=5.0))
+    at_once = even(release=Release(errors=1.0))
+    late, soon = (play_run(guide, scenario, seed=1)[0] for scenario in (slow, at_once))
+    assert late.ended_s[0] == pytest.approx(soon.ended_s[0] + 5.0)
