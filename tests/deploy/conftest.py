@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -44,13 +45,17 @@ def run_helm(helm: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[.
 def render(run_helm: Callable[..., subprocess.CompletedProcess[str]], chart: Path) -> Rendered:
     """Return a function that renders the chart with some values, given as a mapping."""
 
-    def rendered(values: dict[str, Any] | None = None, *, name: str = "gamebird", namespace: str = "gamebird") -> Any:
-        sets = [f"--set-json={key}={json.dumps(value)}" for key, value in (values or {}).items()]
+    @cache
+    def text(namespace: str, *sets: str) -> str:
         options = [f"--namespace={namespace}", f"--kube-version={KUBERNETES}", *sets]
-        done = run_helm("template", name, str(chart), *options)
+        done = run_helm("template", "gamebird", str(chart), *options)
         if done.returncode:
             raise ValueError(done.stderr)
-        return [each for each in yaml.safe_load_all(done.stdout) if each]
+        return done.stdout
+
+    def rendered(values: dict[str, Any] | None = None, *, namespace: str = "gamebird") -> list[dict[str, Any]]:
+        sets = [f"--set-json={key}={json.dumps(value)}" for key, value in (values or {}).items()]
+        return [each for each in yaml.safe_load_all(text(namespace, *sets)) if each]
 
     return rendered
 
