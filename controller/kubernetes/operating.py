@@ -12,7 +12,7 @@ from typing import Any
 
 from controller.core.operator import Asked, Word, ask
 from controller.core.records import OperatorRecord
-from controller.kubernetes.api import ConflictError, Connection
+from controller.kubernetes.api import ApiError, ConflictError, Connection
 from controller.kubernetes.api.resources import ROLLOUTS
 from controller.kubernetes.api.watching import Key
 from controller.kubernetes.events import EventWriter
@@ -24,6 +24,7 @@ Json = dict[str, Any]
 
 OVERRIDE = "gamebird.dev/override"
 ATTEMPTS = 10
+SELF_REVIEWS = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
 
 
 class OperatorError(Exception):
@@ -79,6 +80,17 @@ def _status_change(stored: Json, asked: Asked) -> Json:
         if wanted.get(name) != stored.get(name):
             change[name] = wanted.get(name)
     return change
+
+
+def known_as(connection: Connection) -> str:
+    """Return the name by which the API server knows whoever holds this connection; "" where it does not tell."""
+    try:
+        body = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
+        found = connection.call("POST", SELF_REVIEWS, body=body)
+    except ApiError:
+        return ""  # before Kubernetes 1.28, or not allowed: the name is for people, and nothing depends on it
+    user = (found.get("status") or {}).get("userInfo") or {}
+    return str(user.get("username") or "")
 
 
 def note(word: str, now_s: float, user: str, reason: str) -> str:

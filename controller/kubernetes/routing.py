@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from controller.core.services import names_by_role
 from controller.kubernetes.cluster import Cluster, NamespaceObjects
 from controller.kubernetes.observing import Observed
 from controller.kubernetes.replica_sets import owner_reference
+from controller.manifests.values import Rollout
 from controller.traffic.gateway import GatewayRouter
 from controller.traffic.istio import IstioRouter
 from controller.traffic.nginx import NginxRouter
@@ -21,7 +25,7 @@ def router_of(cluster: Cluster, seen: Observed) -> Router | None:
     if routing is None:
         return None
     objects = NamespaceObjects(cluster, seen.key.namespace)
-    rollout = seen.snapshot.rollout
+    rollout = _with_services_by_role(seen.snapshot.rollout, seen.snapshot.status.stable_ping_pong)
     routers: list[Router] = []
     if routing.nginx is not None:
         owner = owner_reference(seen.item)
@@ -38,6 +42,18 @@ def router_of(cluster: Cluster, seen: Observed) -> Router | None:
             f"Gateway API; here is {named}"
         )
     return routers[0] if len(routers) == 1 else Together(routers=tuple(routers))
+
+
+def _with_services_by_role(rollout: Rollout, stable_ping_pong: str) -> Rollout:
+    """Return the rollout with those Services that play stable and canary now, where two swap these roles.
+
+    Services that are named for the roles come first, as in Argo with every router but ALB.
+    """
+    strategy = rollout.strategy
+    if strategy.ping_pong is None or strategy.stable_service or strategy.canary_service:
+        return rollout
+    stable, canary = names_by_role(strategy, stable_ping_pong)
+    return replace(rollout, strategy=replace(strategy, stable_service=stable, canary_service=canary))
 
 
 _NOT_DRIVEN = ("alb", "smi", "ambassador", "app_mesh", "traefik", "apisix")

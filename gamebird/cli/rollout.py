@@ -175,7 +175,9 @@ def undo(
     from controller.kubernetes import revising
 
     _revise(
-        lambda connection, key: revising.undo(connection, key, to_revision=to_revision, user=_user(), reason=reason),
+        lambda connection, key: revising.undo(
+            connection, key, to_revision=to_revision, user=_user(connection), reason=reason
+        ),
         name,
         namespace,
         context,
@@ -203,7 +205,7 @@ def set_image(
         )
         raise SystemExit(Exit.INPUT)
     _revise(
-        lambda connection, key: revising.set_images(connection, key, wanted, user=_user(), reason=reason),
+        lambda connection, key: revising.set_images(connection, key, wanted, user=_user(connection), reason=reason),
         name,
         namespace,
         context,
@@ -226,7 +228,7 @@ def _say(word: str, name: str, reason: str, namespace: str, context: str | None,
 
     with exits(wrong_input=(OperatorError,), world_failed=(ApiError,)):
         connection, key = _connected(name, namespace, context, kubeconfig)
-        record = say(connection, key, Word(word), user=_user(), reason=reason)
+        record = say(connection, key, Word(word), user=_user(connection), reason=reason)
     print(f"{key}: {record.word} ({record.effect})")
 
 
@@ -246,9 +248,13 @@ def _revise(
     print(f"{revised.where}: {revised.effect}")
 
 
-def _user() -> str:
-    """Return who speaks, as the event will name them."""
+def _user(connection: Connection) -> str:
+    """Return who speaks, as the event will name them: the person here, and the name that the cluster knows them by."""
+    from controller.kubernetes.operating import known_as
+
     try:
-        return os.environ.get("GAMEBIRD_USER") or getpass.getuser()
+        person = os.environ.get("GAMEBIRD_USER") or getpass.getuser()
     except (KeyError, OSError):
-        return ""
+        person = ""
+    known = known_as(connection)
+    return f"{person} as {known}" if person and known not in ("", person) else person or known

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
-LOOK_S = 0.5
+LOOK_S = 1.0
 
 
 def show(picture: Json, *, as_json: bool) -> None:

@@ -13,13 +13,14 @@ from pathlib import Path
 
 import pytest
 from api_server import connection, control_plane, custom_kinds, kubeconfig, kubelet, namespace
+from routing_kinds import routing_kinds
 from scripted_prometheus import OneValue
 
 from experiments.testbeds.cluster.control_plane import ControlPlane
 from experiments.testbeds.cluster.kubelet import InstantKubelet
 from experiments.testbeds.local.children import free_port
 
-__all__ = ["connection", "control_plane", "custom_kinds", "kubeconfig", "kubelet", "namespace"]
+__all__ = ["connection", "control_plane", "custom_kinds", "kubeconfig", "kubelet", "namespace", "routing_kinds"]
 
 
 @pytest.fixture

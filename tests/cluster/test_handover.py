@@ -20,7 +20,7 @@ from patience import eventually
 from controller.core.operator import Word
 from controller.kubernetes import labels
 from controller.kubernetes.api import AlreadyExistsError, Connection, NotFoundError
-from controller.kubernetes.api.resources import CRDS, DEPLOYMENTS, REPLICA_SETS, ROLLOUTS
+from controller.kubernetes.api.resources import CRDS, DEPLOYMENTS, HTTP_ROUTES, REPLICA_SETS, ROLLOUTS, SERVICES
 from controller.kubernetes.api.watching import Key
 from controller.kubernetes.operating import say
 from controller.kubernetes.replica_sets import new_replica_set
@@ -157,6 +157,43 @@ def test_a_name_that_somebody_else_has_taken_is_gone_round_as_argo_does(team: Sh
     team.await_phase("Healthy")
     assert team.status()["collisionCount"] == 1
     assert list(team.sets()) == [team.status()["currentPodHash"]] != [ARGOS_HASH["1"]]
+
+
+def test_a_header_route_goes_with_an_abort_although_the_controller_that_set_it_is_gone(
+    team: Shop, gamebird: Start, routing_kinds: None
+) -> None:
+    split = {"backendRefs": [{"name": f"shop-{side}", "port": 80} for side in ("stable", "canary")]}
+    team.connection.create(HTTP_ROUTES, team.namespace, routed("shop", {"rules": [split]}))
+    for side in ("stable", "canary"):
+        spec = {"selector": {"app": "shop"}, "ports": [{"port": 80}]}
+        team.connection.create(SERVICES, team.namespace, {"metadata": {"name": f"shop-{side}"}, "spec": spec})
+    match = [{"headerName": "X-Tester", "headerValue": {"exact": "yes"}}]
+    routing = {"plugins": {"argoproj-labs/gatewayAPI": {"httpRoute": "shop"}}, "managedRoutes": [{"name": "testers"}]}
+    canary = {
+        "canaryService": "shop-canary",
+        "stableService": "shop-stable",
+        "trafficRouting": routing,
+        "steps": [{"setHeaderRoute": {"name": "testers", "match": match}}, {"setWeight": 10}, {"pause": {}}],
+    }
+    team.connection.create(ROLLOUTS, team.namespace, shop(team.namespace, strategy={"canary": canary}))
+    first = gamebird()
+    team.await_phase("Healthy")
+    team.change(template=pod_template("2"))
+    eventually(lambda: team.status().get("phase") == "Paused", "the pause")
+
+    def rules() -> str:
+        return str(team.connection.get(HTTP_ROUTES, team.namespace, "shop")["spec"]["rules"])
+
+    assert "X-Tester" in rules()
+    end(first)
+    gamebird()
+    say(team.connection, team.key, Word.ABORT)
+    team.await_phase("Degraded")
+    eventually(lambda: "X-Tester" not in rules(), "the route is gone")
+
+
+def routed(name: str, spec: Json) -> Json:
+    return {"apiVersion": HTTP_ROUTES.api_version, "kind": "HTTPRoute", "metadata": {"name": name}, "spec": spec}
 
 
 # ---- a Deployment becomes a rollout

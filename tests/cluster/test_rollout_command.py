@@ -136,6 +136,7 @@ def test_a_word_changes_what_argos_command_line_changes_and_is_remembered(
     assert item["status"]["controllerPause"] is True  # with no pause left it says that a person has resumed
     note = json.loads(item["metadata"]["annotations"]["gamebird.dev/override"])
     assert (note["word"], note["reason"]) == ("promote", "looks fine")
+    assert note["by"].endswith(" as admin")  # the name that the API server has for this kubeconfig
     events = connection.list_all(EVENTS, rollout.namespace)["items"]
     assert any("looks fine" in event["message"] for event in events)
     assert gamebird(kubeconfig, rollout, "abort").returncode == 0

@@ -6,20 +6,17 @@ plain replicas, whose split is the share of pods.
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
 import pytest
 from patience import eventually
-from routing_kinds import routing_definitions
 
 from controller.core.operator import Word
 from controller.kubernetes import labels
-from controller.kubernetes.api import AlreadyExistsError, Connection, NotFoundError, connect
+from controller.kubernetes.api import AlreadyExistsError, Connection
 from controller.kubernetes.api.resources import (
-    CRDS,
     DESTINATION_RULES,
     HTTP_ROUTES,
     INGRESSES,
@@ -42,29 +39,12 @@ HOSTS = {"stable": {"host": "shop-stable"}, "canary": {"host": "shop-canary"}}
 SUBSETS = {side: {"host": "shop", "subset": side} for side in ("stable", "canary")}
 
 
-@pytest.fixture(scope="session")
-def routing_kinds(control_plane: Any) -> None:
-    """The kinds of the Gateway API and of Istio, served."""
-    connection, _ = connect(kubeconfig=control_plane.kubeconfig)
-    for definition in routing_definitions():
-        with contextlib.suppress(AlreadyExistsError):
-            connection.create(CRDS, None, definition)
-    for resource in (HTTP_ROUTES, VIRTUAL_SERVICES, DESTINATION_RULES):
-        eventually(lambda resource=resource: _is_served(connection, resource), f"{resource.text} is served")
-
-
-def _is_served(connection: Connection, resource: Resource) -> bool:
-    try:
-        connection.list_all(resource)
-    except NotFoundError:
-        return False
-    return True
-
-
 class Split:
     """One way to split traffic: what the rollout says of it, the object that holds it, and the weight in there."""
 
     routing: ClassVar[Json]
+    services: ClassVar[Json] = {"canaryService": "shop-canary", "stableService": "shop-stable"}
+    service_names: ClassVar[tuple[str, str]] = ("shop-stable", "shop-canary")
     resource: ClassVar[Resource]
     name: ClassVar[str] = "shop"
 
@@ -103,7 +83,7 @@ class Gateway(Split):
     resource = HTTP_ROUTES
 
     def objects(self) -> list[tuple[Resource, Json]]:
-        split = {"backendRefs": [{"name": f"shop-{side}", "port": 80} for side in ("stable", "canary")]}
+        split = {"backendRefs": [{"name": name, "port": 80} for name in self.service_names]}
         docs = {"matches": [{"path": {"value": "/docs"}}], "backendRefs": [{"name": "docs", "port": 80}]}
         return [(HTTP_ROUTES, {"metadata": {"name": "shop"}, "spec": {"rules": [docs, split]}})]
 
@@ -113,14 +93,22 @@ class Gateway(Split):
             for rule in item["spec"]["rules"]
             if len(rule["backendRefs"]) == 2
             for ref in rule["backendRefs"]
-            if ref["name"] == "shop-canary"
+            if ref["name"] == self.service_names[1]
         )
 
     def changed(self, item: Json, weight: int) -> Json:
         for rule in item["spec"]["rules"]:
             for ref in rule["backendRefs"]:
-                ref["weight"] = {"shop-canary": weight, "shop-stable": 100 - weight}.get(ref["name"], 1)
+                stable, canary = self.service_names
+                ref["weight"] = {canary: weight, stable: 100 - weight}.get(ref["name"], 1)
         return {"spec": item["spec"]}
+
+
+class GatewayPingPong(Gateway):
+    """Two Services that change their roles at each promotion: the first one makes `ping` stable's."""
+
+    services: ClassVar[Json] = {"pingPong": {"pingService": "shop-ping", "pongService": "shop-pong"}}
+    service_names: ClassVar[tuple[str, str]] = ("shop-ping", "shop-pong")
 
 
 class Istio(Split):
@@ -169,7 +157,7 @@ class Team:
         strategy: Json = {"steps": STEPS, "abortScaleDownDelaySeconds": 1, **canary}
         if self.split is not None:
             routing = {**self.split.routing, "managedRoutes": [{"name": "testers"}]}
-            strategy |= {"canaryService": "shop-canary", "stableService": "shop-stable", "trafficRouting": routing}
+            strategy |= {**self.split.services, "trafficRouting": routing}
         container = {"name": "app", "image": f"shop:{version}"}
         spec = {
             "replicas": REPLICAS,
@@ -222,8 +210,7 @@ def make_team(
 
     def make(split: Split | None) -> Team:
         team = Team(connection, namespace, split)
-        services = [] if split is None else ["shop-stable", "shop-canary"]
-        for name in services:
+        for name in () if split is None else split.service_names:
             spec = {"selector": {"app": "shop"}, "ports": [{"port": 80}]}
             connection.create(SERVICES, namespace, {"metadata": {"name": name}, "spec": spec})
         for resource, body in () if split is None else split.objects():
@@ -245,7 +232,7 @@ def make_team(
     connection.delete(ROLLOUTS, namespace, "shop")
 
 
-ROUTERS = [Nginx, Gateway, Istio, IstioSubsets]
+ROUTERS = [Nginx, Gateway, GatewayPingPong, Istio, IstioSubsets]
 EVERY = pytest.mark.parametrize(
     "kind", [*ROUTERS, None], ids=lambda kind: "replicas" if kind is None else kind.__name__
 )

@@ -6,13 +6,38 @@ after the server has filled them in.
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
-from controller.kubernetes.api.resources import DESTINATION_RULES, HTTP_ROUTES, VIRTUAL_SERVICES, Resource
+import pytest
+from patience import eventually
+
+from controller.kubernetes.api import AlreadyExistsError, Connection, NotFoundError, connect
+from controller.kubernetes.api.resources import CRDS, DESTINATION_RULES, HTTP_ROUTES, VIRTUAL_SERVICES, Resource
+from experiments.testbeds.cluster.control_plane import ControlPlane
 
 Json = dict[str, Any]
 _TEXT: Json = {"type": "string"}
 _OPEN: Json = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+
+
+@pytest.fixture(scope="session")
+def routing_kinds(control_plane: ControlPlane) -> None:
+    """The kinds of the Gateway API and of Istio, served."""
+    connection, _ = connect(kubeconfig=control_plane.kubeconfig)
+    for definition in routing_definitions():
+        with contextlib.suppress(AlreadyExistsError):
+            connection.create(CRDS, None, definition)
+    for resource in (HTTP_ROUTES, VIRTUAL_SERVICES, DESTINATION_RULES):
+        eventually(lambda resource=resource: _is_served(connection, resource), f"{resource.text} is served")
+
+
+def _is_served(connection: Connection, resource: Resource) -> bool:
+    try:
+        connection.list_all(resource)
+    except NotFoundError:
+        return False
+    return True
 
 
 def _object(**properties: Json) -> Json:
