@@ -68,7 +68,7 @@ class Flock:
             client=self.client,
             metrics_map=self.metrics_map,
         ):
-            yield Played(table=played.table, measurements=played.measurements)
+            yield Played(table=played.table, measurements=played.measurements, assumed=played.assumed)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,9 +95,12 @@ class Simpy:
         progress: Progress,
     ) -> Iterator[Played]:
         """Play the runs of each scenario, in as many processes as there are; measurements are in traces only."""
+        from sim.flock.stage import set_stage
+
         for scenario in scenarios:
+            assumed = set_stage(policy, scenario, self.metrics_map).plan.notes
             table = self._table(_Work(policy, scenario, seed, self.metrics_map), runs, progress)
-            yield Played(table=table)
+            yield Played(table=table, assumed=assumed)
             if table is None or len(table) < runs:
                 return
 

@@ -32,10 +32,15 @@ class SimulateError(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Played:
-    """The runs of one scenario, perhaps fewer than were asked for."""
+    """The runs of one scenario, perhaps fewer than were asked for.
+
+    Attributes:
+        assumed: what the model took to be so of labels and metrics, although nothing says it.
+    """
 
     table: RunTable | None
     measurements: MeasurementTable | None = None
+    assumed: tuple[str, ...] = ()
 
 
 class Engine(Protocol):
@@ -95,7 +100,11 @@ def simulate(
     try:
         for one, scenario in zip(played, scenarios, strict=False):  # fewer after an interruption
             if one.table is not None and len(one.table):
-                finished.append(SimulatedRelease(scenario=scenario, table=one.table, measurements=one.measurements))
+                finished.append(
+                    SimulatedRelease(
+                        scenario=scenario, table=one.table, measurements=one.measurements, assumed=one.assumed
+                    )
+                )
     except KeyboardInterrupt:
         if not finished:
             raise

@@ -44,6 +44,8 @@ def print_result(result: SimulationResult, score: Score | None) -> None:
         "the mean. Worst run: the largest share of all requests that was bad.",
         style="dim",
     )
+    for text in result.assumed:
+        console.print(f"Assumed: {text}.", markup=False)
 
 
 def _releases(result: SimulationResult, *, wide: bool) -> Table:

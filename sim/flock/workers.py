@@ -38,7 +38,8 @@ count histories, so they are never very few."""
 Progress = Callable[[int, int], None]
 """Told how many runs are done, and of how many."""
 
-_Tables = tuple[RunTable, MeasurementTable | None]
+_Tables = tuple[RunTable, MeasurementTable | None, tuple[str, ...]]
+"""Runs, measurements if they are wanted, and what the plan of metrics took to be so."""
 
 
 class DaskClient(Protocol):
@@ -56,12 +57,14 @@ class Simulated:
     Attributes:
         measurements: None unless they were asked for.
         wanted: runs that were asked for; the table has fewer after an interruption.
+        assumed: what the model took to be so of labels and metrics, although nothing says it.
     """
 
     table: RunTable
     measurements: MeasurementTable | None
     wanted: int
     cohorts: int
+    assumed: tuple[str, ...] = ()
 
     @property
     def is_complete(self) -> bool:
@@ -182,12 +185,13 @@ def simulate_each(
 
 
 def _simulated(found: Sequence[_Tables], runs: int, cohorts: int) -> Simulated:
-    measured = [table for _, table in found if table is not None]
+    measured = [table for _, table, _ in found if table is not None]
     return Simulated(
-        table=RunTable.joined([table for table, _ in found]),
+        table=RunTable.joined([table for table, _, _ in found]),
         measurements=_joined(measured) if measured else None,
         wanted=runs,
         cohorts=min(cohorts, runs),
+        assumed=found[0][2],
     )
 
 
@@ -283,7 +287,7 @@ class _Player:
         work = self.work
         stage, world = self.ready(place)
         cohort, runs = work.shares[share]
-        return run_block(
+        table, measured = run_block(
             stage,
             seed=work.seed,
             cohort=cohort,
@@ -291,6 +295,7 @@ class _Player:
             measurements=work.measurements,
             places=self._histories.of(world, seed=work.seed, cohort=cohort),
         )
+        return table, measured, stage.plan.notes
 
     def ready(self, place: int) -> tuple[Stage, World]:
         """Return the stage of a scenario, and what its histories hang on."""

@@ -38,11 +38,13 @@ class SimulatedRelease:
 
     Attributes:
         measurements: None where they were not recorded.
+        assumed: what the model took to be so of labels and metrics, although nothing says it.
     """
 
     scenario: Scenario
     table: RunTable
     measurements: MeasurementTable | None = None
+    assumed: tuple[str, ...] = ()
 
     @cached_property
     def figures(self) -> Figures:
@@ -94,6 +96,11 @@ class SimulationResult:
         """What came out, in plain words, the most important first, and last what the model plays otherwise."""
         told = notes(self.policy, [one.scenario for one in self.releases], engine=self.engine)
         return (*sentences(self.policy, self.pairs), *told)
+
+    @property
+    def assumed(self) -> tuple[str, ...]:
+        """What the model took to be so of the policy's labels and metrics, each once: the reader's to check."""
+        return tuple(dict.fromkeys(text for one in self.releases for text in one.assumed))
 
     def summary(self) -> pd.DataFrame:
         """Return one row a release: every figure with the ends of its 95 % interval, NaN where it does not exist."""
@@ -178,6 +185,7 @@ class SimulationResult:
             "schema": SCHEMA,
             "rollout": self.policy.rollout.name,
             "sentences": list(self.sentences),
+            "assumed": list(self.assumed),
             "releases": [release_as_json(one) for one in self.figures],
             "runs": self.runs,
             "complete": self.complete,

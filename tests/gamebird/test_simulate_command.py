@@ -47,6 +47,20 @@ def test_the_table_begins_with_a_sentence_and_has_a_row_a_release(run: Ran) -> N
     assert any(line.startswith("good") for line in lines)
 
 
+def test_what_is_assumed_of_a_label_is_said_once_in_every_output(run: Ran, files: list[str], tmp_path: Path) -> None:
+    template, page = tmp_path / "template.yaml", tmp_path / "page.html"
+    written = Path(files[1]).read_text()
+    template.write_text(written.replace("http_requests_total{", 'http_requests_total{track="beta",'))
+    on = [files[0], str(template), files[2]]
+    said = "http_requests_total: track='beta' is taken to be the release under test"
+    table = run(*SMALL, "--html", str(page), on=on)[1]
+    assert table.count(said) == 1
+    assert table.index(said) > table.index("errors-50pct")
+    assert page.read_text().count(said.replace("'", "&#39;")) == 1
+    assert json.loads(run(*SMALL, "--output", "json", on=on)[1])["assumed"] == [said]
+    assert json.loads(run(*SMALL, "--output", "json")[1])["assumed"] == []
+
+
 def test_the_same_seed_gives_the_same_bytes_for_any_number_of_workers(run: Ran) -> None:
     options = [*SMALL, "--output", "json", "--seed", "5"]
     alone = run(*options)[1]
