@@ -89,6 +89,7 @@ def test_a_generator_that_froze_for_a_while_voids_the_game_day(
     report = json.loads((tmp_path / "out" / "report.json").read_text("utf-8"))
     assert (report["void"], report["holds"]) == (True, False)
     assert report["rehearsals"][0]["void_because"]
+    assert not (tmp_path / "gamedays").exists()  # where records are kept
 
 
 def test_a_command_that_is_killed_outright_leaves_no_process_and_no_file(
