@@ -15,6 +15,8 @@ import yaml
 from api_server import connection, control_plane, kubeconfig, kubelet, namespace
 from scripted_prometheus import OneValue
 
+from controller.kubernetes.api import Connection, Resource
+
 __all__ = ["connection", "control_plane", "kubeconfig", "kubelet", "namespace"]
 
 KUBERNETES = "1.36.3"  # of the API server here; helm has to be told where it asks none
@@ -58,6 +60,23 @@ def render(run_helm: Callable[..., subprocess.CompletedProcess[str]], chart: Pat
         return [each for each in yaml.safe_load_all(text(namespace, *sets)) if each]
 
     return rendered
+
+
+@pytest.fixture
+def takes(connection: Connection) -> Callable[[dict[str, Any]], None]:
+    """Return a function that lets the server judge an object, unknown fields refused, without keeping it."""
+
+    def judge(item: dict[str, Any]) -> None:
+        group, _, version = item["apiVersion"].rpartition("/")
+        plural = {"NetworkPolicy": "networkpolicies"}.get(item["kind"], f"{item['kind'].lower()}s")
+        namespaced = "namespace" in item["metadata"]
+        resource = Resource(group=group, version=version, plural=plural, kind=item["kind"], namespaced=namespaced)
+        if namespaced:
+            item = {**item, "metadata": {**item["metadata"], "namespace": "default"}}
+        query = {"dryRun": "All", "fieldValidation": "Strict"}
+        connection.call("POST", resource.path("default"), query=query, body=item, resource=resource)
+
+    return judge
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.metadata import packages_distributions, requires
 from pathlib import Path
 from typing import Any
@@ -126,7 +126,7 @@ def test_make_kind_says_what_is_missing_and_how_to_have_it(root: Path, tmp_path:
     assert "docs/kind.md" in done.stderr
 
 
-def test_the_workflow_and_the_kind_files_are_yaml_and_name_files_that_exist(root: Path) -> None:
+def test_the_workflow_names_what_exists_and_the_cluster_takes_users_where_they_are_sent(root: Path) -> None:
     workflow = yaml.safe_load((root / ".github" / "workflows" / "kind.yaml").read_text("utf-8"))
     steps = "\n".join(step.get("run", "") for step in workflow["jobs"]["drills"]["steps"])
     assert "make kind" in steps
@@ -134,5 +134,23 @@ def test_the_workflow_and_the_kind_files_are_yaml_and_name_files_that_exist(root
         assert drill in steps
         assert (root / "examples" / "cluster-drill" / "gamedays" / f"{drill}.yaml").is_file()
     assert workflow["permissions"] == {"contents": "read"}
-    for file in (root / "deploy" / "kind").glob("*.yaml"):
-        assert list(yaml.safe_load_all(file.read_text("utf-8")))
+    cluster = yaml.safe_load((root / "deploy" / "kind" / "cluster.yaml").read_text("utf-8"))
+    assert cluster["nodes"][0]["extraPortMappings"][0]["hostPort"] == 8080
+
+
+@pytest.mark.e2e
+@pytest.mark.needs_cluster
+def test_an_api_server_takes_the_prometheus_of_the_kind_cluster(root: Path, takes: Callable[[Json], None]) -> None:
+    for item in yaml.safe_load_all((root / "deploy" / "kind" / "prometheus.yaml").read_text("utf-8")):
+        takes(item)
+
+
+@pytest.mark.needs_prometheus
+def test_its_prometheus_configuration_is_one(root: Path, promtool: Path, tmp_path: Path) -> None:
+    items = yaml.safe_load_all((root / "deploy" / "kind" / "prometheus.yaml").read_text("utf-8"))
+    (told,) = (item["data"]["prometheus.yml"] for item in items if item["kind"] == "ConfigMap")
+    file = tmp_path / "prometheus.yml"
+    file.write_text(told, "utf-8")
+    command = [str(promtool), "check", "config", "--syntax-only", str(file)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr

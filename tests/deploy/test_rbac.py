@@ -20,19 +20,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from api_server import create_namespace, define, undefine
+from api_server import create_namespace, undefine
 from every_right import SECRET, EveryRight
+from routing_kinds import routing_definitions
 from scripted_prometheus import OneValue
 
 from controller.kubernetes.api import ApiError, Connection, Resource, connect
 from controller.kubernetes.api.leases import Lease, Terms
-from controller.kubernetes.api.resources import DESTINATION_RULES, VIRTUAL_SERVICES
+from controller.kubernetes.api.resources import DESTINATION_RULES
 from controller.kubernetes.crds import custom_resources
 from controller.kubernetes.running import Controller, Settings
 from controller.metrics.asking import ask_metric
 from controller.metrics.prometheus import PrometheusClient
 from experiments.testbeds.cluster.control_plane import ControlPlane
-from experiments.testbeds.cluster.gateway_api import http_route_definition
+from experiments.testbeds.cluster.kinds import define_kinds
 from experiments.testbeds.cluster.kubelet import InstantKubelet
 
 pytestmark = [pytest.mark.e2e, pytest.mark.needs_cluster, pytest.mark.timeout(900)]
@@ -112,24 +113,10 @@ def told() -> Iterator[Told]:
 def kinds(control_plane: ControlPlane) -> Iterator[None]:
     """Every kind that the controller knows: Argo's, and those of two routers."""
     connection, _ = connect(kubeconfig=control_plane.kubeconfig)
-    every = [
-        *custom_resources(),
-        http_route_definition(),
-        _open_kind(VIRTUAL_SERVICES),
-        _open_kind(DESTINATION_RULES),
-    ]
-    define(connection, every)
+    every = [*custom_resources(), *routing_definitions()]
+    define_kinds(connection, every, last=DESTINATION_RULES)
     yield
     undefine(connection, every)
-
-
-def _open_kind(resource: Resource) -> Json:
-    found = http_route_definition()
-    kind = resource.kind
-    found["metadata"] = {"name": resource.text}
-    found["spec"]["group"] = resource.group
-    found["spec"]["names"] = {"plural": resource.plural, "singular": kind.lower(), "kind": kind}
-    return found
 
 
 def rights_of(rendered: list[Json]) -> list[Right]:

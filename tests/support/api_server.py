@@ -14,10 +14,11 @@ from typing import Any
 
 import pytest
 
-from controller.kubernetes.api import Connection, NotFoundError, connect
+from controller.kubernetes.api import Connection, connect
 from controller.kubernetes.api.resources import CRDS, NAMESPACES, ROLLOUTS
 from controller.kubernetes.crds import custom_resources
 from experiments.testbeds.cluster.control_plane import ControlPlane
+from experiments.testbeds.cluster.kinds import define_kinds
 from experiments.testbeds.cluster.kubelet import InstantKubelet
 
 _numbers = itertools.count(1)
@@ -77,17 +78,7 @@ def create_namespace(connection: Connection, name: str) -> None:
 
 def define(connection: Connection, definitions: list[dict[str, Any]]) -> None:
     """Create custom resource definitions and return when Rollouts are served."""
-    for definition in definitions:
-        connection.create(CRDS, None, definition)
-    deadline_s = time.monotonic() + 30.0
-    while time.monotonic() < deadline_s:
-        try:
-            connection.list_all(ROLLOUTS)
-        except NotFoundError:
-            time.sleep(0.1)
-        else:
-            return
-    pytest.fail("the custom resources were not served in 30 s")
+    define_kinds(connection, definitions, last=ROLLOUTS)
 
 
 def undefine(connection: Connection, definitions: list[dict[str, Any]]) -> None:
