@@ -81,7 +81,7 @@ class Sabotage:
                 return _effect(self.controller.kill, self.controller.revive, "the controller is killed")
             case ClockStep(step_s=step_s):
                 detail = f"the controller's clock is off by {step_s:+g} s"
-                return _effect(lambda: self._step(step_s), lambda: self._step(0.0), detail)
+                return _effect(lambda: self.clock.step(step_s), lambda: self.clock.step(0.0), detail)
             case FlagSourceBroken(how=how):
                 detail = f"the source of the flags is {'of the wrong type' if how == 'wrong-type' else how}"
                 return _effect(lambda: self.flags.break_down(how), self.flags.mend, detail)
@@ -148,9 +148,6 @@ class Sabotage:
 
     def _find(self) -> None:
         self.scraper.is_lost = lambda _: False
-
-    def _step(self, step_s: float) -> None:
-        self.clock.step_s = step_s
 
 
 def _effect(start: Callable[[], None], end: Callable[[], None], detail: str) -> Effect:

@@ -23,14 +23,28 @@ from experiments.testbeds.local.driver import Listener
 
 @dataclass(slots=True, kw_only=True)
 class SteppedClock:
-    """Policy time plus `step_s`."""
+    """Policy time plus a step, which may change while others read the clock."""
 
     true: PolicyClock
-    step_s: float = 0.0
+    _step_s: float = 0.0
+    _steps_s: tuple[float, ...] = (0.0,)  # every one that there was
+
+    def step(self, step_s: float) -> None:
+        """Let the clock be ahead by so much, or behind; 0: right."""
+        self._steps_s = (*self._steps_s, step_s)
+        self._step_s = step_s
+
+    def true_s(self, told_s: float) -> float:
+        """Return the world's time of something that has just been told at this clock's time.
+
+        The clock may have been set between reading and telling, so the step is the one that makes it just now.
+        """
+        now_s = self.true.now_s()
+        return min((told_s - step_s for step_s in self._steps_s), key=lambda at_s: abs(at_s - now_s))
 
     def now_s(self) -> float:
         """Return what the controller takes for now."""
-        return self.true.now_s() + self.step_s
+        return self.true.now_s() + self._step_s
 
     def wall_s(self, policy_s: float) -> float:
         """Return how long a stretch of policy time takes on the wall."""
@@ -46,24 +60,24 @@ class TrueTimes:
 
     def status_changed(self, t_s: float, before: RolloutStatus, after: RolloutStatus, decision: Decision) -> None:
         """Pass it on."""
-        self.listener.status_changed(t_s - self.clock.step_s, before, after, decision)
+        self.listener.status_changed(self.clock.true_s(t_s), before, after, decision)
 
     def acted(self, asked_s: float, t_s: float, action: Action) -> None:
         """Pass it on."""
-        self.listener.acted(asked_s - self.clock.step_s, t_s - self.clock.step_s, action)
+        self.listener.acted(self.clock.true_s(asked_s), self.clock.true_s(t_s), action)
 
     def measured(self, t_s: float, run: AnalysisRun, metric: Metric, measurement: Measurement) -> None:
         """Pass it on."""
-        self.listener.measured(t_s - self.clock.step_s, run, metric, measurement)
+        self.listener.measured(self.clock.true_s(t_s), run, metric, measurement)
 
     def run_changed(self, t_s: float, run: AnalysisRun) -> None:
         """Pass it on."""
-        self.listener.run_changed(t_s - self.clock.step_s, run)
+        self.listener.run_changed(self.clock.true_s(t_s), run)
 
     def pods_changed(self, t_s: float, pods: Mapping[str, PodCounts], wanted: Mapping[str, int]) -> None:
         """Pass it on."""
-        self.listener.pods_changed(t_s - self.clock.step_s, pods, wanted)
+        self.listener.pods_changed(self.clock.true_s(t_s), pods, wanted)
 
     def operator_said(self, t_s: float, record: OperatorRecord) -> None:
         """Pass it on."""
-        self.listener.operator_said(t_s - self.clock.step_s, record)
+        self.listener.operator_said(self.clock.true_s(t_s), record)

@@ -5,6 +5,8 @@ Pods here are numbers that become true at once, and answers come from a script, 
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,7 @@ from controller.manifests.values import Metric, Rollout
 from experiments.events import DecisionTaken, Event, MeasurementTaken, OperatorSpoke, WeightSet
 from experiments.testbeds.local.clock import PolicyClock, origin_now
 from experiments.testbeds.local.driver import RolloutDriver, template_hash
+from experiments.testbeds.local.stepped_clock import SteppedClock, TrueTimes
 from experiments.testbeds.local.telling import Bulletin, Teller
 from experiments.testbeds.local.world import before
 
@@ -253,3 +256,69 @@ def test_what_runs_before_the_release_is_the_same_rollout_with_other_pods(rollou
     assert earlier.template is not None
     assert rollout.template is not None
     assert earlier.template.labels == rollout.template.labels
+
+
+def test_a_killed_driver_does_nothing_more_and_its_successor_goes_on_from_what_was_stored(
+    stage: Callable[..., Stage], wait: Callable[..., None]
+) -> None:
+    here = stage()
+    here.driver.deploy(here.next)
+    wait(lambda: here.weights[-1:] == ["weight 25"], "the first weight")
+    here.driver.kill()
+    asked = list(here.platform.asked)
+    step = here.driver.status.step_index
+    here.driver.wake()
+    time.sleep(0.2)  # 100 s of policy time, in which the pause would have ended
+    assert here.platform.asked == asked
+    assert here.driver.status.step_index == step
+    assert here.driver.failure is None
+    here.driver = here.driver.successor()
+    here.driver.start()
+    wait(lambda: here.driver.status.step_index == 4 and here.phase is Phase.PAUSED, "the last pause")
+    assert here.weights[-1] == "weight 75"
+    assert {event.phase for event in here.of(MeasurementTaken)} == {"Successful"}
+
+
+def test_a_driver_that_is_killed_between_acting_and_remembering_acts_again_under_its_successor(
+    stage: Callable[..., Stage], wait: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = stage()
+    acting, may_go_on = threading.Event(), threading.Event()
+
+    def slowly(weight: SetWeight) -> None:
+        here.platform.asked.append(f"weight {weight.canary}")
+        if weight.canary == 25 and not acting.is_set():
+            acting.set()
+            may_go_on.wait(10)
+
+    monkeypatch.setattr(here.platform, "set_weight", slowly)
+    here.driver.deploy(here.next)
+    assert acting.wait(20)
+    killer = threading.Thread(target=here.driver.kill)  # returns when the driver's thread has ended
+    killer.start()
+    wait(lambda: here.driver.killed, "the kill")
+    may_go_on.set()
+    killer.join()
+    assert here.weights[-1] == "weight 25"
+    here.driver = here.driver.successor()
+    here.driver.start()
+    wait(lambda: here.driver.status.step_index == 4, "the last pause")
+    assert here.weights.count("weight 25") == 2
+
+
+def test_a_controller_whose_clock_jumps_is_told_of_at_the_worlds_time(
+    stage: Callable[..., Stage], wait: Callable[..., None]
+) -> None:
+    here = stage()
+    true = here.driver.clock
+    assert isinstance(true, PolicyClock)
+    here.driver.stop()
+    wrong = SteppedClock(true=true)
+    here.driver = here.driver.successor()
+    here.driver.clock, here.driver.listener = wrong, TrueTimes(listener=here.driver.listener, clock=wrong)
+    began_s = true.now_s()
+    here.driver.start()
+    wrong.step(5_000.0)
+    here.driver.deploy(here.next)
+    wait(lambda: here.driver.status.step_index == 4, "the last pause")
+    assert all(began_s <= event.t_s <= true.now_s() for event in here.bulletin.events)

@@ -190,3 +190,14 @@ def test_a_sink_that_breaks_is_a_failure_that_is_kept_for_the_owner(
 def test_a_label_of_the_target_wins_and_what_it_hides_is_kept_as_exported() -> None:
     found: Any = dict(series_of({"__name__": "x", "pod": "its own word"}, {"pod": "p1"}))
     assert found == {"__name__": "x", "pod": "p1", "exported_pod": "its own word"}
+
+
+def test_a_target_that_is_cut_off_is_down_and_its_series_end_until_it_is_reached_again(
+    scraper: Scraper, kept: Kept, wait: Callable[..., None]
+) -> None:
+    wait(lambda: len(kept.of("requests_total")) >= 1, "a sample")
+    scraper.is_lost = lambda target: target.name == "p1"
+    wait(lambda: any(sample.stale for sample in kept.of("requests_total")), "the end of the series")
+    assert kept.of("up")[-1].value == 0
+    scraper.is_lost = lambda _: False
+    wait(lambda: kept.of("up")[-1].value == 1, "the target again")
