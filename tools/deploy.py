@@ -15,11 +15,12 @@ from pathlib import Path
 import yaml
 
 from controller.kubernetes.crds import custom_resources
+from experiments.testbeds.cluster.control_plane import VERSION
 
 ROOT = Path(__file__).resolve().parent.parent
 CHART = ROOT / "deploy" / "helm" / "gamebird"
 PLAIN = ROOT / "deploy" / "manifests"
-KUBERNETES = "1.36.3"
+KUBERNETES = VERSION.partition("-")[0]  # helm has to be told where it asks no server
 HOME = "gamebird"
 FORMS = {
     "cluster.yaml": ("the whole cluster", {}),

@@ -16,10 +16,11 @@ from api_server import connection, control_plane, kubeconfig, kubelet, namespace
 from scripted_prometheus import OneValue
 
 from controller.kubernetes.api import Connection, Resource
+from experiments.testbeds.cluster.control_plane import VERSION
 
 __all__ = ["connection", "control_plane", "kubeconfig", "kubelet", "namespace"]
 
-KUBERNETES = "1.36.3"  # of the API server here; helm has to be told where it asks none
+KUBERNETES = VERSION.partition("-")[0]  # helm has to be told where it asks no server
 
 Rendered = Callable[..., list[dict[str, Any]]]
 
