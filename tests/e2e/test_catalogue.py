@@ -59,12 +59,15 @@ def test_a_game_day_of_the_catalogue_comes_out_as_it_expects(play: Play, name: s
     assert unheld(play(drill(name))) == []
 
 
-def test_a_router_that_keeps_its_weight_shows_in_what_users_met_and_not_in_what_it_acknowledged(play: Play) -> None:
-    card = play(drill("stuck-weight"))
+def test_a_router_that_doubles_the_split_shows_in_what_users_met_and_not_in_what_it_acknowledged(play: Play) -> None:
+    card = play(drill("unequal-split"))
     assert card.verdict == "aborted"
-    assert card.recovery_s is not None
-    # The fault outlasts the abort: it begins 5 s after the weight and ends 90 s later; a gate decides in half of that.
-    assert card.recovery_s > 10
+    assert card.weight_max == 25
+    [stable, release] = [seen.requests for seen in card.revisions if seen.role in ("stable", "under test")]
+    met_s = card.verdict_s - card.first_canary_s if card.verdict_s and card.first_canary_s else 0.0
+    # Ten requests a second: half of them is five, a quarter two and a half. A Poisson count of some 150 strays by 12.
+    assert release > 4 * met_s
+    assert stable > release
 
 
 @pytest.mark.parametrize("name", ["errors", "controller-killed"])

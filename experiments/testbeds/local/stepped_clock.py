@@ -7,7 +7,7 @@ of the world.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from controller.core.actions import Action
 from controller.core.analysis import AnalysisRun
@@ -60,7 +60,8 @@ class TrueTimes:
 
     def status_changed(self, t_s: float, before: RolloutStatus, after: RolloutStatus, decision: Decision) -> None:
         """Pass it on."""
-        self.listener.status_changed(self.clock.true_s(t_s), before, after, decision)
+        records = tuple(replace(record, t_s=self.clock.true_s(record.t_s)) for record in decision.records)
+        self.listener.status_changed(self.clock.true_s(t_s), before, after, replace(decision, records=records))
 
     def acted(self, asked_s: float, t_s: float, action: Action) -> None:
         """Pass it on."""
@@ -68,7 +69,8 @@ class TrueTimes:
 
     def measured(self, t_s: float, run: AnalysisRun, metric: Metric, measurement: Measurement) -> None:
         """Pass it on."""
-        self.listener.measured(self.clock.true_s(t_s), run, metric, measurement)
+        at_s = self.clock.true_s(measurement.started_s)
+        self.listener.measured(self.clock.true_s(t_s), run, metric, replace(measurement, started_s=at_s))
 
     def run_changed(self, t_s: float, run: AnalysisRun) -> None:
         """Pass it on."""
