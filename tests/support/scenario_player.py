@@ -33,11 +33,11 @@ _WORDS = {word.value: word for word in Word}
 
 
 class Player:
-    """One scenario being played."""
+    """One scenario being played, for the first or another time."""
 
-    def __init__(self, connection: Connection, recording: Json, prometheus: str) -> None:
+    def __init__(self, connection: Connection, recording: Json, prometheus: str, *, attempt: int = 1) -> None:
         self.connection, self.scenario, self.recording = connection, recording["scenario"], recording
-        self.namespace = f"play-{self.scenario['name']}"[:63].rstrip("-")
+        self.namespace = f"play-{attempt}-{self.scenario['name']}"[:63].rstrip("-")
         self.key = Key(self.namespace, self.scenario["name"])
         self.templates = templates_of(self.scenario, prometheus)
         self.trace: list[Json] = []
@@ -45,6 +45,7 @@ class Player:
         self.start_s: float | None = None
         self.rollout: Json = {}
         self.waiting = list(self.scenario["operator"])
+        self.generation = 0  # of the last change of ours; a status that is older shows nothing of it
         self.changed = threading.Condition()
 
     def play(self) -> list[Json]:
@@ -86,7 +87,8 @@ class Player:
         self._patch({"spec": {"template": pod_template(version)}})
 
     def _patch(self, body: Json) -> None:
-        self.connection.patch(ROLLOUTS, self.namespace, self.scenario["name"], body)
+        changed = self.connection.patch(ROLLOUTS, self.namespace, self.scenario["name"], body)
+        self.generation = int(changed["metadata"]["generation"])
 
     def _follow(self) -> None:
         """Do what the operator did, until as much was seen as was recorded, or it takes too long."""
@@ -203,6 +205,8 @@ class Player:
 
     def _holds(self, when: str) -> bool:
         status = self._status()
+        if int(status.get("observedGeneration") or 0) < self.generation:
+            return False
         pauses = [pause["reason"] for pause in status.get("pauseConditions") or ()]
         phase = status.get("phase")
         running = [run.get("status") or {} for run in self.runs.values()]

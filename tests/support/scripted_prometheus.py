@@ -86,6 +86,11 @@ class ScriptedPrometheus(LoopbackPrometheus):
         self.asked: dict[tuple[str, str], list[str]] = {}
         self._lock = threading.Lock()
 
+    def rewind(self, scenario: str) -> None:
+        """Begin all scripts of a scenario anew."""
+        with self._lock:
+            self.asked = {key: asked for key, asked in self.asked.items() if key[0] != scenario}
+
     def answer(self, query: str) -> tuple[int, dict[str, Any]]:
         found = _QUERY.match(query)
         if found is None:
