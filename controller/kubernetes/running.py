@@ -133,7 +133,7 @@ class Controller:
         for copy in self.cluster.copies.values():
             self._await(copy)
         for number in range(self.settings.workers):
-            self._spawn("rollout", number, self.rollout_queue, self.rollouts.reconcile)
+            self._spawn("rollout", number, self.rollout_queue, self._reconcile)
         for number in range(max(self.settings.workers, ANALYSES_AT_ONCE)):
             self._spawn("analysis", number, self.analysis_queue, self.analyses.reconcile)
 
@@ -230,6 +230,11 @@ class Controller:
     def _is_ours(self, item: Json) -> bool:
         names = item["metadata"].get("labels") or {}
         return str(names.get(labels.INSTANCE_ID, "")) == self.settings.instance_id
+
+    def _reconcile(self, key: Key) -> float | None:
+        """Reconcile a rollout, if it is ours: what wakes it may be an object that says nothing of an instance."""
+        item = self.cluster.get("Rollout", key)
+        return None if item is not None and not self._is_ours(item) else self.rollouts.reconcile(key)
 
     def _router(self, seen: Observed) -> Router | None:
         return router_of(self.cluster, seen)

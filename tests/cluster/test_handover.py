@@ -146,6 +146,17 @@ def test_what_argo_left_in_mid_rollout_goes_on_with_the_same_pods_at_the_same_st
     assert {uid for uid, _ in team.sets().values()} == {uid for uid, _ in before.values()}
 
 
+def test_a_rollout_of_another_instance_is_left_alone_whatever_happens_to_its_pods(
+    running_controller: None, team: Shop
+) -> None:
+    item = team.connection.create(ROLLOUTS, team.namespace, shop(team.namespace))
+    body = new_replica_set(item, name="shop-a", pod_hash="a", revision=1, desired_replicas=5, metadata=PodMetadata())
+    team.connection.create(REPLICA_SETS, team.namespace, body)  # which wakes whoever owns it
+    time.sleep(2.0)
+    assert team.status() == {}
+    assert list(team.sets()) == ["a"]
+
+
 def test_a_name_that_somebody_else_has_taken_is_gone_round_as_argo_does(team: Shop, gamebird: Start) -> None:
     taken = f"shop-{ARGOS_HASH['1']}"
     selector = {"matchLabels": {"app": "other"}}
@@ -173,7 +184,7 @@ def test_a_header_route_goes_with_an_abort_although_the_controller_that_set_it_i
         "canaryService": "shop-canary",
         "stableService": "shop-stable",
         "trafficRouting": routing,
-        "steps": [{"setHeaderRoute": {"name": "testers", "match": match}}, {"setWeight": 10}, {"pause": {}}],
+        "steps": [{"setWeight": 10}, {"setHeaderRoute": {"name": "testers", "match": match}}, {"pause": {}}],
     }
     team.connection.create(ROLLOUTS, team.namespace, shop(team.namespace, strategy={"canary": canary}))
     first = gamebird()

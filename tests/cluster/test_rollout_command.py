@@ -47,6 +47,16 @@ def set_status(connection: Connection, key: Key, **status: Any) -> None:
     connection.patch(ROLLOUTS, key.namespace, key.name, {"status": status}, subresource="status")
 
 
+def follow_deployment(connection: Connection, key: Key) -> None:
+    """Let the rollout take its template from a Deployment, which has the one that the rollout had."""
+    item = connection.get(ROLLOUTS, key.namespace, key.name)
+    spec = {name: item["spec"][name] for name in ("selector", "template")}
+    connection.create(DEPLOYMENTS, key.namespace, {"metadata": {"name": "web"}, "spec": spec})
+    reference = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}
+    change = {"spec": {"template": None, "workloadRef": reference}}
+    connection.patch(ROLLOUTS, key.namespace, key.name, change)
+
+
 def command(kubeconfig: Path, key: Key, *words: str) -> list[str]:
     options = ["-n", key.namespace, "--kubeconfig", str(kubeconfig)]
     return [sys.executable, "-m", "gamebird.cli.main", "rollout", words[0], key.name, *words[1:], *options]
@@ -100,11 +110,7 @@ def test_a_revision_that_comes_later_is_another_question(connection: Connection,
 def test_a_rollout_that_follows_a_deployment_is_not_promoted_before_the_deployments_change_was_seen(
     connection: Connection, rollout: Key
 ) -> None:
-    item = connection.get(ROLLOUTS, rollout.namespace, rollout.name)
-    deployment = {"metadata": {"name": "web"}, "spec": {name: item["spec"][name] for name in ("selector", "template")}}
-    connection.create(DEPLOYMENTS, rollout.namespace, deployment)
-    reference = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}
-    connection.patch(ROLLOUTS, rollout.namespace, rollout.name, {"spec": {"template": None, "workloadRef": reference}})
+    follow_deployment(connection, rollout)
     healthy = {"phase": "Healthy", "stableRS": "a", "currentPodHash": "a"}
     set_status(connection, rollout, **healthy, workloadObservedGeneration="0")
     assert wait(connection, rollout, timeout_s=1.5).end is End.UNKNOWN
@@ -230,6 +236,26 @@ def test_another_image_is_set_without_touching_anything_else(kept: Kept, kubecon
     assert after["template"]["spec"]["containers"][0]["image"] == "orders-api:3"
     before["template"]["spec"]["containers"][0]["image"] = "orders-api:3"
     assert after == before
+
+
+def test_where_the_template_is_a_deployments_the_deployment_is_changed(
+    connection: Connection, kept: Kept, kubeconfig: Path
+) -> None:
+    follow_deployment(connection, kept.key)
+
+    def image() -> str:
+        item = connection.get(DEPLOYMENTS, kept.key.namespace, "web")
+        found: str = item["spec"]["template"]["spec"]["containers"][0]["image"]
+        return found
+
+    ran = gamebird(kubeconfig, kept.key, "set-image", "app=orders-api:3")
+    assert (ran.returncode, image()) == (0, "orders-api:3"), ran.stderr
+    ran = gamebird(kubeconfig, kept.key, "undo", "--to-revision", "1", "--reason", "slow")
+    assert (ran.returncode, image()) == (0, "orders-api:1"), ran.stderr
+    assert ran.stdout == f"Deployment {kept.key.namespace}/web: undo to revision 1\n"
+    note = json.loads(kept.rollout()["metadata"]["annotations"]["gamebird.dev/override"])
+    assert note["reason"] == "slow"
+    assert "template" not in kept.rollout()["spec"]
 
 
 def test_going_back_takes_the_old_pods_and_no_steps(
