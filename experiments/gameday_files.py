@@ -107,7 +107,7 @@ class Setup(_Value):
         if not isinstance(value, str):
             return value
         try:
-            return read_traffic(Path((info.context or {}).get("folder", "")) / value)
+            return read_traffic(Path((info.context or {}).get("folder", "")) / value, instants=True)
         except TrafficError as error:
             raise ValueError(f"traffic that can be read; {'; '.join(str(error).splitlines())}") from error
 

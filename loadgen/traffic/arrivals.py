@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loadgen.traffic.rates import Change, Floats, RateCurve, TrafficError
-from loadgen.traffic.shapes import Traffic
+from loadgen.traffic.shapes import Trace, Traffic
 
 REQUESTS_MAX = 20_000_000
 """One schedule holds at most this many requests (200 MB); more is refused, not truncated."""
@@ -59,8 +59,20 @@ def schedule(traffic: Traffic, *, duration_s: float, changes: Sequence[Change] =
             f"{curve.requests:,.0f} requests in {duration_s:g} s; one run sends at most {REQUESTS_MAX:,}: "
             "lower the rate or the duration"
         )
+    if traffic.arrivals == "recorded":
+        return _as_recorded(traffic, duration_s, curve)
     at_s = curve.when(_unit_points(traffic, curve))
     return Schedule(at_s=at_s, route=_routes(traffic, len(at_s)))
+
+
+def _as_recorded(traffic: Traffic, duration_s: float, curve: RateCurve) -> Schedule:
+    """Return each recorded request at its own instant; behind a change of the rate, as much sooner or later."""
+    assert isinstance(traffic.shape, Trace)
+    asked_s, route = traffic.shape.requests(duration_s)
+    # As counts of expected requests, the time of a unit-rate process: where nothing changes, the way back is the same.
+    points = traffic.curve(duration_s).until(asked_s)
+    within = int(np.searchsorted(points, curve.requests, side="left"))
+    return Schedule(at_s=curve.when(points[:within]), route=route[:within])
 
 
 def _unit_points(traffic: Traffic, curve: RateCurve) -> Floats:

@@ -37,8 +37,11 @@ DESCRIPTIONS = (".yaml", ".yml", ".json")
 """What a description's name ends with; every other file is a recording (`loadgen.traces`)."""
 
 
-def read_traffic(file: Path) -> Traffic:
+def read_traffic(file: Path, *, instants: bool = False) -> Traffic:
     """Return the traffic that a file describes, or that it recorded.
+
+    Args:
+        instants: of a recording, each request at its own instant, and not only the rate over time.
 
     Raises:
         TrafficError: every problem, one a line.
@@ -46,7 +49,11 @@ def read_traffic(file: Path) -> Traffic:
     if file.suffix.lower() in DESCRIPTIONS:
         return _described(file)
     read_recording(file)  # says what is wrong with the file and not with a field
-    return Traffic.model_validate({"shape": {"kind": "trace", "file": file.name}}, context={"folder": file.parent})
+    value = {"shape": {"kind": "trace", "file": file.name}, "arrivals": "recorded" if instants else "poisson"}
+    try:
+        return Traffic.model_validate(value, context={"folder": file.parent})
+    except ValidationError as error:
+        raise TrafficError(error.errors()[0]["msg"].removeprefix("Value error, ")) from error
 
 
 def _described(file: Path) -> Traffic:

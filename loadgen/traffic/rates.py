@@ -129,6 +129,13 @@ class RateCurve:
         """The expected number of requests over the whole curve."""
         return float(self.requests_by_edge()[-1])
 
+    def until(self, at_s: Floats) -> Floats:
+        """Return the expected number of requests from 0 s to each instant within the curve; the way back is `when`."""
+        piece = np.clip(np.searchsorted(self.edges_s, at_s, side="right") - 1, 0, len(self.first_rps) - 1)
+        within_s = at_s - self.edges_s[piece]
+        mean_rps = (self.first_rps[piece] + self._on_piece(piece, at_s)) / 2
+        return np.asarray(self.requests_by_edge()[piece] + mean_rps * within_s, dtype=np.float64)
+
     def when(self, requests: Floats) -> Floats:
         """Return the instants at which the expected number of requests reaches each of `requests`, in s.
 

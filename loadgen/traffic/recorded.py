@@ -6,6 +6,7 @@ scenario or a report that carries it needs the file no more. pyarrow is imported
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -14,9 +15,14 @@ from typing import TYPE_CHECKING
 from loadgen.traffic.rates import TrafficError
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from loadgen.traces.profile import Profile
 
 METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
+INSTANTS_MAX = 100_000
+"""So many requests can be asked again each at its own instant; of a longer recording only rate and mix are taken."""
+
 ROUTES_MAX = 200
 """The mix keeps this many routes, the most asked for; what is asked for less often than those is left out of it."""
 
@@ -73,6 +79,48 @@ def _recording(
         period_s=profile.duration_s,
         routes=routes_of(profile),
     )
+
+
+def read_instants(
+    file: Path, recording: Recording, *, format_name: str = "auto", log_format: str | None = None
+) -> tuple[tuple[float, ...], tuple[int, ...]]:
+    """Return when each request of a recording was asked, s after its beginning, and for which of its routes.
+
+    Where the recording knows whole seconds only, each gets an instant within its second. Those of routes that the mix
+    leaves out are left out here, too.
+
+    Raises:
+        TrafficError: it cannot be read, or has more requests than are taken.
+    """
+    from loadgen.traces import Reading, Trace, TraceError
+    from loadgen.traces.ordering import spread, times_of
+    from loadgen.traces.routes import route_of
+
+    known = {
+        (method, route_of(target.partition("?")[0])): at for at, (method, target, _) in enumerate(recording.routes)
+    }
+    trace = Trace([str(file)], Reading(format=format_name, log_format=log_format))
+    tables: list[pa.Table] = []
+    try:
+        for table in trace:
+            tables.append(table)
+            if sum(each.num_rows for each in tables) > INSTANTS_MAX:
+                raise TrafficError(
+                    f"{file}: has more than {INSTANTS_MAX:,} requests, too many to be asked each at its own instant; "
+                    "take a stretch with gamebird trace sample, or its rate alone with shape: {kind: trace, file: …}"
+                )
+    except TraceError as error:
+        raise TrafficError(str(error)) from error
+    begin_s = math.floor(times_of(tables[0])[0])
+    instants_s, routes = list[float](), list[int]()
+    for table in spread(tables) if trace.tally.whole_seconds else tables:
+        asked = zip(table.column("method").to_pylist(), table.column("path").to_pylist(), strict=True)
+        for time_s, (method, path) in zip((times_of(table) - begin_s).tolist(), asked, strict=True):
+            route = known.get((method, route_of(path)))
+            if route is not None:
+                instants_s.append(time_s)
+                routes.append(route)
+    return tuple(instants_s), tuple(routes)
 
 
 def routes_of(profile: Profile) -> tuple[tuple[str, str, int], ...]:

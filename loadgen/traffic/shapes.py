@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import (
     BaseModel,
     ConfigDict,
@@ -24,8 +25,8 @@ from pydantic import (
     model_validator,
 )
 
-from loadgen.traffic.rates import Change, RateCurve, TrafficError
-from loadgen.traffic.recorded import Recording, read_recording
+from loadgen.traffic.rates import Change, Floats, RateCurve, TrafficError
+from loadgen.traffic.recorded import Recording, read_instants, read_recording
 
 RPS_MAX = 100_000.0
 """No schema accepts more; what one machine can send is a limit of the generator."""
@@ -179,6 +180,8 @@ class Trace(_Value):
         rates_rps: requests/s in each bin; read from the file unless written out, and then no file is needed.
         period_s: how long the recording is; after it the traffic begins again, or ends.
         loop: whether it begins again.
+        instants_s, asked: when each request was asked and for which of the routes; read from the file where the
+            traffic's arrivals are `recorded`.
         format, log_format: how the file is read, as for `gamebird trace`.
     """
 
@@ -188,6 +191,8 @@ class Trace(_Value):
     rates_rps: tuple[Annotated[float, Field(ge=0, le=RPS_MAX, allow_inf_nan=False)], ...] = ()
     period_s: Span | None = None
     loop: bool = True
+    instants_s: tuple[float, ...] = ()
+    asked: tuple[int, ...] = ()
     format: str = "auto"
     log_format: str | None = None
 
@@ -233,6 +238,14 @@ class Trace(_Value):
                 found += [(left_s, rate * scale), (min(left_s + width_s, begin_s + self.period), rate * scale)]
         return [*found, (found[-1][0], 0.0)] if found else [(0.0, 0.0)]
 
+    def requests(self, duration_s: float) -> tuple[Floats, NDArray[np.uint16]]:
+        """Return (requests,) when each was asked up to `duration_s`, s in order, and (requests,) for which route."""
+        begins_s = self._beginnings(duration_s)
+        at_s = np.add.outer(np.array(begins_s), np.array(self.instants_s)).ravel()
+        route = np.tile(np.array(self.asked, dtype=np.uint16), len(begins_s))
+        within = int(np.searchsorted(at_s, duration_s, side="left"))
+        return at_s[:within], route[:within]
+
     def _beginnings(self, duration_s: float) -> list[float]:
         return [number * self.period for number in range(math.ceil(duration_s / self.period) if self.loop else 1)]
 
@@ -252,6 +265,16 @@ def _recording_of(shape: Any, info: ValidationInfo) -> Recording | None:
         format_name=str(shape.get("format", "auto")),
         log_format=log_format if isinstance(log_format, str) else None,
     )
+
+
+def _with_instants(shape: dict[str, Any], recording: Recording, info: ValidationInfo) -> dict[str, Any]:
+    instants_s, asked = read_instants(
+        Path((info.context or {}).get("folder", Path())) / shape["file"],
+        recording,
+        format_name=str(shape.get("format", "auto")),
+        log_format=shape.get("log_format"),
+    )
+    return {**shape, "instants_s": instants_s, "asked": asked}
 
 
 def _mix(recording: Recording | None) -> dict[str, Any]:
@@ -275,14 +298,15 @@ class Traffic(_Value):
             recording it is the mean, and unless said it is the recording's own.
         shape: how the rate changes over time, counted from the first instant of traffic.
         routes: what is asked for; each request draws its route by weight. Unless said, those of a recording.
-        arrivals: `poisson` as from many users who know nothing of each other, or `even` as from a metronome.
+        arrivals: `poisson` as from many users who know nothing of each other, `even` as from a metronome, `recorded` as
+            in a recording, each request at its own instant and for its own route. The model draws those as Poisson's.
         seed: same seed, same instants and routes, on every machine.
     """
 
     rps: Rps
     shape: Shape = Constant()
     routes: tuple[Route, ...] = (Route(path="/"),)
-    arrivals: Literal["poisson", "even"] = "poisson"
+    arrivals: Literal["poisson", "even", "recorded"] = "poisson"
     seed: Annotated[int, Field(strict=True, ge=0)] = 1
 
     @field_validator("routes")
@@ -293,13 +317,28 @@ class Traffic(_Value):
             raise ValueError(f"there are {len(routes)} routes; it needs 1 to {ROUTES_MAX:,}")
         return routes
 
+    @model_validator(mode="after")
+    def _recorded_as_it_is(self) -> Traffic:
+        if self.arrivals == "recorded":
+            shape = self.shape
+            if not isinstance(shape, Trace) or not shape.instants_s:
+                raise ValueError("arrivals that are recorded need a recording: shape: {kind: trace, file: …}")
+            if not math.isclose(self.rps, shape.mean_rps, rel_tol=1e-6):
+                raise ValueError("recorded arrivals have the recording's own rate; leave rps out")
+            if max(shape.asked) >= len(self.routes):
+                raise ValueError("recorded arrivals ask for the recording's own routes; leave routes out")
+        return self
+
     @model_validator(mode="before")
     @classmethod
     def _as_recorded(cls, value: Any, info: ValidationInfo) -> Any:
         """Take from a recording the rate and the routes that are not said."""
         shape = value.get("shape") if isinstance(value, dict) else None
         if isinstance(shape, Trace):
-            again = _recording_of(shape.model_dump(exclude={"rates_rps"}), info)
+            said = shape.model_dump(exclude={"rates_rps"})
+            again = _recording_of(said, info)
+            if again is not None and value.get("arrivals") == "recorded" and not shape.instants_s:
+                value = {**value, "shape": _with_instants({**said, **_read_fields(again)}, again, info)}
             return {"rps": shape.mean_rps, **_mix(again), **value}
         if not isinstance(shape, dict) or shape.get("kind") != "trace":
             return value
@@ -310,6 +349,8 @@ class Traffic(_Value):
         except (TrafficError, ValidationError):
             # The shape's own check says the same with its place; a rate that it would have given is not missing.
             return {"rps": 0.0, **value}
+        if recording is not None and value.get("arrivals") == "recorded":
+            whole = _with_instants(whole, recording, info)
         return {"rps": mean_rps, **_mix(recording), **value, "shape": whole}
 
     def curve(self, duration_s: float, changes: Sequence[Change] = ()) -> RateCurve:

@@ -74,7 +74,7 @@ class Arrivals:
         self._env = env
         self._nobody = nobody
         self._curve = traffic.curve(ends_s)
-        self._chance = stream(seed, "arrivals", run) if traffic.arrivals == "poisson" else None
+        self._chance = None if traffic.arrivals == "even" else stream(seed, "arrivals", run)
         self._picks = stream(seed, "router picks", run)
         self._reached = 0.0 if self._chance is not None else -0.5  # the last unit point that was drawn
         self._come = self._arrived  # bound once: it is the callback of every request

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from controller.manifests.documents import ManifestError
 from experiments.gameday_files import load_game_day
 from loadgen.openloop.plan import Plan
-from loadgen.traffic import Trace, Traffic, TrafficError, read_traffic, schedule
+from loadgen.traffic import Change, Trace, Traffic, TrafficError, read_traffic, schedule
 from sim.scenarios import Scenario
 
 
@@ -96,6 +96,72 @@ def test_the_schedule_of_a_recording_has_its_bursts_and_its_mix(folder: Path) ->
     assert np.histogram(plan.at_s, bins=[0, 300, 600])[0].tolist() == [600, 1_800]
     # 2,400 draws of a quarter: standard deviation 21
     assert abs(int((plan.route == 1).sum()) - 600) < 5 * 21
+
+
+def recorded_instants(folder: Path) -> tuple[list[float], list[int]]:
+    """Return what the fixture wrote: 2 requests/s, then 6, every fourth for the checkout, which is the second route."""
+    return [k / 2 for k in range(600)] + [300 + k / 6 for k in range(1_800)], [int(k % 4 == 3) for k in range(2_400)]
+
+
+def test_recorded_arrivals_ask_each_request_at_its_own_instant_and_for_its_own_route(folder: Path) -> None:
+    traffic = read(folder, "arrivals: recorded\nshape: {kind: trace, file: log.csv}\n")
+    plan = schedule(traffic, duration_s=600)
+    instants_s, routes = recorded_instants(folder)
+    assert plan.at_s == pytest.approx(instants_s, abs=2e-3)  # the log tells milliseconds
+    assert plan.route.tolist() == routes
+    again = schedule(Traffic.model_validate_json(traffic.model_dump_json()), duration_s=1_300)
+    # The recording begins again at 600 s, and at 1,200 s: 2,400 requests twice, and 200 in the last 100 s.
+    assert len(again) == 5_000
+    assert again.at_s[2_400:4_800] == pytest.approx(np.array(instants_s) + 600, abs=2e-3)
+    assert again.route[4_800:].tolist() == routes[:200]
+
+
+def test_a_change_of_the_rate_brings_recorded_requests_sooner_and_leaves_those_before_it(folder: Path) -> None:
+    traffic = read(folder, "arrivals: recorded\nshape: {kind: trace, file: log.csv, bin_s: 60}\n")
+    plan = schedule(traffic, duration_s=300, changes=[Change(from_s=100, until_s=200, rps=None, factor=2.0)])
+    # 200 requests in the first 100 s; then twice as many in 100 s, which are those that were asked from 100 s to 300 s;
+    # then those from 300 s on would come, at 2/s, but the recording's part for these 300 s is over.
+    assert plan.at_s[:200] == pytest.approx([k / 2 for k in range(200)], abs=2e-3)
+    assert plan.at_s[200:600] == pytest.approx([100 + k / 4 for k in range(400)], abs=2e-3)
+
+
+def test_a_file_of_its_own_is_asked_again_at_its_own_instants_in_a_game_day(folder: Path) -> None:
+    traffic = read_traffic(folder / "log.csv", instants=True)
+    assert (traffic.arrivals, len(schedule(traffic, duration_s=600))) == ("recorded", 2_400)
+    assert read_traffic(folder / "log.csv").arrivals == "poisson"
+
+
+def test_requests_that_are_stamped_with_whole_seconds_are_spread_over_them(folder: Path) -> None:
+    file = folder / "seconds.csv"
+    rows = "".join(f"{1_795_478_400 + k // 50},/orders\n" for k in range(500))
+    file.write_text(f"time,path\n{rows}", encoding="utf-8")
+    at_s = schedule(read_traffic(file, instants=True), duration_s=10).at_s
+    assert np.histogram(at_s, bins=np.arange(11))[0].tolist() == [50] * 10
+    assert len(np.unique(at_s)) == 500
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("arrivals: recorded\nrps: 5\n", "arrivals that are recorded need a recording"),
+        ("arrivals: recorded\nrps: 5\nshape: {kind: trace, file: log.csv}\n", "leave rps out"),
+        (
+            "arrivals: recorded\nroutes: [{path: /}]\nshape: {kind: trace, file: log.csv}\n",
+            "leave routes out",
+        ),
+    ],
+)
+def test_recorded_arrivals_are_the_recordings_own(folder: Path, text: str, complaint: str) -> None:
+    with pytest.raises(TrafficError, match=complaint):
+        read(folder, text)
+
+
+def test_a_recording_with_too_many_requests_is_refused_with_what_would_do(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("loadgen.traffic.recorded.INSTANTS_MAX", 2_000)
+    with pytest.raises(TrafficError, match=r"more than 2,000 requests.*take a stretch with gamebird trace sample"):
+        read_traffic(folder / "log.csv", instants=True)
 
 
 def test_a_rate_over_a_long_recording_is_found_at_once() -> None:
