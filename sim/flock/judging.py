@@ -86,21 +86,31 @@ def judge_metric(
     classes = _classes(metric, told, requests, slow, at_s)
     codes = np.empty(runs, dtype=np.int64)
     values = np.where(told.errors | (told.lengths == 0), np.nan, told.values[:, 0])
+    known = _known_of(metric)
     for kind in _distinct(classes):
         same = classes == kind
-        code = _KNOWN.get((metric, kind))
+        code = known.get(kind)
         if code is None:
             one = int(np.argmax(same))
-            code = code_of(measure_metric(metric, _answer(metric, told, requests, slow, one, at_s)))
-            if len(_KNOWN) < _KNOWN_MAX:
-                _KNOWN[metric, kind] = code
+            code = known[kind] = code_of(measure_metric(metric, _answer(metric, told, requests, slow, one, at_s)))
         codes[same] = code
     return Judged(codes=codes, values=values, requests=requests)
 
 
-_KNOWN: dict[tuple[Metric, int], int] = {}
-"""What the core said of a class: its phase hangs on the metric and on the class, or it would be two classes."""
-_KNOWN_MAX = 10_000
+_KNOWN: dict[int, tuple[Metric, dict[int, int]]] = {}
+"""What the core said of a class: its phase hangs on the metric and on the class, or it would be two classes. Found by
+the metric's identity, which is good while the metric is held: a metric takes long to hash."""
+_KNOWN_MAX = 1_000
+
+
+def _known_of(metric: Metric) -> dict[int, int]:
+    """Return what was said of each class of a metric's answers so far."""
+    found = _KNOWN.get(id(metric))
+    if found is None:
+        if len(_KNOWN) >= _KNOWN_MAX:
+            _KNOWN.clear()
+        found = _KNOWN[id(metric)] = metric, {}
+    return found[1]
 
 
 def code_of(measurement: Measurement) -> int:
@@ -113,7 +123,7 @@ def _distinct(classes: Ints) -> list[int]:
     first = int(classes[0])
     if (classes == first).all():
         return [first]
-    return [int(kind) for kind in np.unique(classes)]
+    return sorted(set(classes.tolist()))
 
 
 def _answer(metric: Metric, told: Told, requests: Floats, slow: Floats | None, run: int, at_s: float) -> Answer:

@@ -112,6 +112,7 @@ class Paths:
         self.places = places
         self.cast = Cast(stage, seed=seed, cohort=cohort)
         self._nodes: dict[Place, Node] = {}
+        self._windows: dict[tuple[str, ...], tuple[WindowRead, ...]] = {}
 
     @property
     def root(self) -> Node:
@@ -126,9 +127,10 @@ class Paths:
 
     def windows(self, asking: Asking) -> tuple[WindowRead, ...]:
         """Return the windows of all queries of an asking, each once."""
-        found: dict[WindowRead, None] = {}
-        for question in asking.questions:
-            provider = question.metric.provider
-            if isinstance(provider, PrometheusProvider):
-                found.update(dict.fromkeys(self.stage.windows.get(provider.query, ())))
-        return tuple(found)
+        providers = [question.metric.provider for question in asking.questions]
+        queries = tuple([one.query for one in providers if isinstance(one, PrometheusProvider)])
+        found = self._windows.get(queries)
+        if found is None:
+            each = [read for query in queries for read in self.stage.windows.get(query, ())]
+            found = self._windows[queries] = tuple(dict.fromkeys(each))
+        return found

@@ -61,6 +61,15 @@ class Scraped:
     is_release: bool | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Pods:
+    """All pods of a path at an instant: the unit of each life, and the targets that queries read."""
+
+    lives: tuple[PodLife, ...]
+    units: tuple[Counted, ...]
+    targets: tuple[Scraped, ...]
+
+
 class Cast:
     """What all paths of one cohort share."""
 
@@ -77,6 +86,33 @@ class Cast:
         self.by_side = plan.has_proxy and not any(_counts(p.spec) and not p.is_proxy for p in plan.patterns)
         self._scraped: dict[object, Scraped | None] = {}
         self._units: dict[tuple[int, int], tuple[PodLife, Counted]] = {}
+        self._pods: dict[tuple[tuple[int, ...], tuple[bool, ...], tuple[object, ...]], _Pods] = {}
+
+    def pods(self, lives: tuple[PodLife, ...], platform: Platform, now_s: float) -> _Pods:
+        """Return all pods' units and targets at an instant; the same ones until a life begins, changes or answers."""
+        instants = platform.instants
+        key = (
+            tuple(map(id, lives)),
+            tuple([life.listens_s <= now_s for life in lives]),
+            tuple(instants.items()) if instants else (),
+        )
+        found = self._pods.get(key)
+        if found is None:
+            found = self._pods[key] = self._work_out(lives, key[1], platform)
+        return found
+
+    def _work_out(self, lives: tuple[PodLife, ...], listens: tuple[bool, ...], platform: Platform) -> _Pods:
+        own = tuple([self.unit(life, place) for place, life in enumerate(lives)])
+        places: dict[str, list[int]] = {}
+        for place, life in enumerate(lives):
+            if listens[place]:
+                places.setdefault(life.name, []).append(place)
+        targets = []
+        for mine in places.values():
+            scraped = self.pod(tuple([lives[one] for one in mine]), tuple([own[one] for one in mine]), platform)
+            if scraped is not None:
+                targets.append(scraped)
+        return _Pods(lives=lives, units=own, targets=tuple(targets))
 
     def pod(self, lives: tuple[PodLife, ...], units: tuple[Counted, ...], platform: Platform) -> Scraped | None:
         """Return the target of a pod, given all that is known of its lives; None if no query reads it."""
@@ -134,9 +170,9 @@ class Scene:
         self.stretches = (*platform.timeline, platform.current)
         self.load = cast.load.on_path(platform.instants)
         self._spans = self.load.spans(self.lives, self.stretches)
-        own = tuple(cast.unit(life, place) for place, life in enumerate(self.lives))
-        self.units = (*(self._sides() if cast.by_side else own), *self._nobody())
-        self.targets = (*self._pods(own), *self._proxies())
+        pods = cast.pods(self.lives, platform, self.now_s)
+        self.units = (*(self._sides() if cast.by_side else pods.units), *self._nobody())
+        self.targets = (*pods.targets, *self._proxies())
         self.visible_ms = floor((self.now_s - cast.scenario.prometheus.lag_s) * 1000 + 0.5)
 
     @property
@@ -171,20 +207,6 @@ class Scene:
             )
             for side in sorted(sides)
         )
-
-    def _pods(self, own: Sequence[Counted]) -> list[Scraped]:
-        cast = self.cast
-        places: dict[str, list[int]] = {}
-        for place, life in enumerate(self.lives):
-            if life.listens_s <= self.now_s:
-                places.setdefault(life.name, []).append(place)
-        found = []
-        for mine in places.values():
-            lives, units = tuple([self.lives[place] for place in mine]), tuple([own[place] for place in mine])
-            scraped = cast.pod(lives, units, self.platform)
-            if scraped is not None:
-                found.append(scraped)
-        return found
 
     def _proxies(self) -> list[Scraped]:
         cast = self.cast

@@ -89,12 +89,28 @@ class Selections:
     def __init__(self, atoms: int) -> None:
         self._atoms = atoms
         self._of_target: dict[tuple[int, Matchers], tuple[Selection, ...]] = {}
-        self._of_all: dict[tuple[tuple[int, ...], Matchers], Chosen] = {}
+        self._of_all: dict[tuple[tuple[int, ...], int], Chosen] = {}
         self._held: dict[int, Target] = {}
+        self._numbers: dict[Matchers, int] = {}
+        self._seen: dict[int, tuple[Matchers, int]] = {}
+
+    def number_of(self, matchers: Matchers) -> int:
+        """Return what stands for these matchers; equal for equal ones.
+
+        Parsed queries are kept, so the same objects come again and again; they are known by identity, which is good
+        while they are held, because it takes long to hash them.
+        """
+        found = self._seen.get(id(matchers))
+        if found is None:
+            number = self._numbers.setdefault(matchers, len(self._numbers))
+            if len(self._seen) >= _CHOSEN_MAX:
+                self._seen.clear()
+            found = self._seen[id(matchers)] = matchers, number
+        return found[1]
 
     def of(self, targets: Sequence[Sided], matchers: Matchers) -> Chosen:
         """Return the matching series of some targets, ordered by labels as far as targets do not mix."""
-        key = (tuple([id(target) for target, _ in targets]), matchers)
+        key = (tuple([id(target) for target, _ in targets]), self.number_of(matchers))
         found = self._of_all.get(key)
         if found is None:
             self._held.update((id(target), target) for target, _ in targets)  # an identity is good while it lives

@@ -83,7 +83,7 @@ class Views:
     def __init__(self, scene: Scene) -> None:
         self.scene = scene
         self._targets = tuple((scraped.target, scraped.is_release) for scraped in scene.targets)
-        self._chosen: dict[Matchers, Chosen] = {}
+        self._chosen: dict[int, Chosen] = {}
         self._windows: dict[tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]], Windows] = {}
         self._samples: dict[tuple[int, int], Sample] = {}
         self._expected: dict[tuple[int, int], Floats] = {}
@@ -91,9 +91,11 @@ class Views:
 
     def chosen(self, matchers: Matchers) -> Chosen:
         """Return the matching series."""
-        found = self._chosen.get(matchers)
+        selections = self.scene.cast.stage.selections
+        number = selections.number_of(matchers)
+        found = self._chosen.get(number)
         if found is None:
-            found = self._chosen[matchers] = self.scene.cast.stage.selections.of(self._targets, matchers)
+            found = self._chosen[number] = selections.of(self._targets, matchers)
         return found
 
     def windows(self, chosen: Chosen, starts_ms: tuple[int, ...], ends_ms: tuple[int, ...]) -> Windows:

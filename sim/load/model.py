@@ -109,24 +109,28 @@ class LoadModel:
 class Spans:
     """Expected requests over any spans of one timeline. Cheap: make a new one when the timeline has grown."""
 
-    __slots__ = ("_flows", "_model", "_pods")
+    __slots__ = ("_flows", "_model", "_plain", "_pods", "_released", "_steady")
 
     def __init__(self, model: LoadModel, pods: Sequence[Pod], flows: Flows) -> None:
         self._model = model
         self._pods = pods
         self._flows = flows
+        sides = model._sides
+        self._plain = np.array([sides[pod.is_release].is_plain for pod in pods], dtype=np.bool_)
+        self._released = np.array([pod.is_release for pod in pods], dtype=np.intp)
+        self._steady = np.stack([sides[False].steady, sides[True].steady])
 
     def means(self, places: NDArray[np.intp], from_s: Floats, to_s: Floats) -> Floats:
         """Return (spans, atoms) the expected requests of the pods at these places, each from one instant to another."""
+        plain = self._plain[places]
+        if plain.all():
+            requests = self._flows.until(places, to_s) - self._flows.until(places, from_s)
+            return np.asarray(requests[:, None] * self._steady[self._released[places]])
         found = np.empty((len(places), self._model.plan.atoms))
-        sides = [self._model.side(pod) for pod in self._pods]
-        plain = np.array([side.is_plain for side in sides], dtype=np.bool_)[places]
         if plain.any():
             where = places[plain]
             requests = self._flows.until(where, to_s[plain]) - self._flows.until(where, from_s[plain])
-            released = np.array([pod.is_release for pod in self._pods], dtype=np.bool_)[where]
-            steady = np.stack([self._model._sides[False].steady, self._model._sides[True].steady])
-            found[plain] = requests[:, None] * steady[released.astype(np.intp)]
+            found[plain] = requests[:, None] * self._steady[self._released[where]]
         for place in np.unique(places[~plain]):
             own = places == place
             found[own] = self.of(int(place), from_s[own], to_s[own])

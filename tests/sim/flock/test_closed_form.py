@@ -16,6 +16,7 @@ from sim.flock.bits import words_of_runs
 from sim.flock.counters import Counters
 from sim.flock.judging import judge_metric
 from sim.flock.paths import Paths
+from sim.flock.places import Places
 from sim.flock.stage import Stage
 from sim.flock.store import FlockStore
 from sim.releases import Release
@@ -56,7 +57,7 @@ def test_a_measurement_fails_as_often_as_its_exact_distribution_says(
         "[{templateName: errors}], args: [{name: hash, valueFrom: {podTemplateHashValue: Latest}}]}}]",
         args="args: [{name: hash}]",
     )
-    node = Paths(stage, seed=11, cohort=0).root
+    node = Paths(stage, Places(stage.deployment, seed=11, cohort=0), seed=11, cohort=0).root
     assert node.asking is not None
     store = FlockStore(node.views, Counters(words_of_runs(1, np.arange(RUNS))))
     metric = node.asking.questions[0].metric

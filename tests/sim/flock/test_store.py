@@ -15,6 +15,7 @@ from sim.driving import VirtualDriver
 from sim.flock.bits import words_of_runs
 from sim.flock.counters import Counters
 from sim.flock.paths import Node, Paths
+from sim.flock.places import Places
 from sim.flock.stage import Stage
 from sim.flock.store import FlockStore
 from sim.releases import Leak, Release
@@ -56,7 +57,7 @@ QUERIES = (
 
 
 def third_look(stage: Stage) -> Node:
-    node = Paths(stage, seed=4, cohort=2).root
+    node = Paths(stage, Places(stage.deployment, seed=4, cohort=2), seed=4, cohort=2).root
     for _ in range(2):
         node = node.child((0,))
     return node
@@ -114,7 +115,7 @@ def test_asking_first_for_windows_and_then_for_everything_agrees_with_the_other_
 def test_only_what_a_query_can_see_is_drawn(stage_of: Callable[..., Stage]) -> None:
     """Two windows' edges for each pod: the rate of the canary's pods leaves stable's counters alone."""
     stage = stage_of()
-    node = Paths(stage, seed=4, cohort=2).root
+    node = Paths(stage, Places(stage.deployment, seed=4, cohort=2), seed=4, cohort=2).root
     counters = Counters(words_of_runs(1, np.arange(3)))
     store = FlockStore(node.views, counters)
     asked = f'http_requests_total{{pod_template_hash="{stage.deployment.release_hash}"}}'
@@ -129,4 +130,4 @@ def test_the_driver_stops_where_the_store_is_asked(stage_of: Callable[..., Stage
     stage = stage_of()
     asking = VirtualDriver(stage.deployment, seed=4, cohort=2).play()
     assert asking is not None
-    assert Paths(stage, seed=4, cohort=2).root.at_s == asking.at_s
+    assert Paths(stage, Places(stage.deployment, seed=4, cohort=2), seed=4, cohort=2).root.at_s == asking.at_s
