@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
+from patience import eventually
 
 from controller.core.operator import Word
 from controller.kubernetes import labels
@@ -30,7 +31,6 @@ pytestmark = [pytest.mark.e2e, pytest.mark.needs_cluster]
 Json = dict[str, Any]
 CANARY = "orders-api-orders-api-ingress-canary"
 WEIGHT = "nginx.ingress.kubernetes.io/canary-weight"
-WITHIN_S = 60.0
 STEPS = [
     {"setWeight": 10},
     {"pause": {"duration": 2}},
@@ -38,13 +38,6 @@ STEPS = [
     {"setWeight": 60},
     {"pause": {}},
 ]
-
-
-def eventually(seen: Callable[[], Any], what: str) -> None:
-    deadline_s = time.monotonic() + WITHIN_S
-    while not seen():
-        assert time.monotonic() < deadline_s, f"not within {WITHIN_S:g} s: {what}"
-        time.sleep(0.05)
 
 
 class Team:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from patience import eventually
 
 from controller.kubernetes.api import (
     ConflictError,
@@ -29,13 +30,6 @@ WITHIN_S = 20.0
 
 def config_map(name: str, **data: str) -> dict[str, Any]:
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": data}
-
-
-def eventually(seen: Callable[[], bool], what: str, within_s: float = WITHIN_S) -> None:
-    deadline_s = time.monotonic() + within_s
-    while not seen():
-        assert time.monotonic() < deadline_s, f"not within {within_s:g} s: {what}"
-        time.sleep(0.02)
 
 
 @pytest.fixture
