@@ -19,6 +19,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -48,6 +49,8 @@ FAILING = {20: (0.50, 0.31), 60: (1.0, 0.49), 100: (1.5, 1.0)}  # so many -> Arg
 IDLE = 500
 IDLE_S = float(os.environ.get("GAMEBIRD_BENCH_IDLE_S", "60"))
 HELD_S = 3.0
+CREATED_AT_ONCE = 8
+SETTLES_S = 10.0  # what was begun before is written by then, events too
 WITHIN_S = 240.0
 MEMORY_MIB = 150
 WEIGHT = "nginx.ingress.kubernetes.io/canary-weight"
@@ -271,10 +274,14 @@ def _template(name: str, version: str) -> Json:
 
 def _create(connection: Connection, namespace: str, address: str, count: int, *, replicas: int) -> None:
     connection.create(NAMESPACES, None, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
-    for number in range(count):
+
+    def create(number: int) -> None:
         for resource, body in _objects(number, address, replicas=replicas):
             full = {"apiVersion": resource.api_version, "kind": resource.kind, **body}
             connection.create(resource, namespace, full)
+
+    with ThreadPoolExecutor(CREATED_AT_ONCE) as creators:
+        list(creators.map(create, range(count)))
 
 
 def failing(connection: Connection, prometheus: HoldingPrometheus, count: int) -> tuple[list[float], list[float]]:
@@ -308,6 +315,22 @@ def _measured(connection: Connection, namespace: str) -> int:
     return sum(bool((run.get("status") or {}).get("metricResults")) for run in runs)
 
 
+def idle(connection: Connection, prometheus: HoldingPrometheus, process: Process) -> None:
+    """Print what many rollouts cost to which nothing happens."""
+    _create(connection, "idle", prometheus.address, IDLE, replicas=1)
+    with Times(connection, "idle") as times:
+        _await(lambda: sum(s.get("phase") == "Healthy" for s in times.statuses.values()) == IDLE, "healthy")
+    time.sleep(SETTLES_S)
+    cpu_s, requests = process.cpu_s(), process.requests()
+    time.sleep(IDLE_S)
+    spent = {kind: n - requests.get(kind, 0) for kind, n in process.requests().items()}
+    spent = {kind: n for kind, n in spent.items() if n}
+    print(
+        f"{IDLE} idle rollouts, {IDLE_S:g} s: {process.cpu_s() - cpu_s:.2f} s of CPU, requests to the API "
+        f"server: {spent or 'none'}, memory {process.memory_mib():.0f} MiB (wanted {MEMORY_MIB})"
+    )
+
+
 def main() -> None:
     """Print the figures."""
     with _stage() as (plane, connection, prometheus):
@@ -323,18 +346,7 @@ def main() -> None:
                     flush=True,
                 )
             print(f"memory after them: {process.memory_mib():.0f} MiB, at most {process.memory_mib('VmHWM'):.0f}")
-            _create(connection, "idle", prometheus.address, IDLE, replicas=1)
-            with Times(connection, "idle") as times:
-                _await(lambda: sum(s.get("phase") == "Healthy" for s in times.statuses.values()) == IDLE, "healthy")
-            time.sleep(5.0)
-            cpu_s, requests = process.cpu_s(), process.requests()
-            time.sleep(IDLE_S)
-            spent = {kind: n - requests.get(kind, 0) for kind, n in process.requests().items()}
-            spent = {kind: n for kind, n in spent.items() if n}
-            print(
-                f"{IDLE} idle rollouts, {IDLE_S:g} s: {process.cpu_s() - cpu_s:.2f} s of CPU, requests to the API "
-                f"server: {spent or 'none'}, memory {process.memory_mib():.0f} MiB (wanted {MEMORY_MIB})"
-            )
+            idle(connection, prometheus, process)
         finally:
             process.stop()
 
