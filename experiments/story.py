@@ -114,6 +114,7 @@ def decision_lines(
     runs: dict[str, RunChanged] = {}
     for event in events:
         if event.t_s < t0_s:
+            before = event if isinstance(event, StatusChanged) else before
             continue
         match event:
             case WeightSet():

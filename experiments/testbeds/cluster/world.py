@@ -184,6 +184,8 @@ class ClusterWorld:
                 raise WorldError(f"the watch of {copy.resource.text} failed: {copy.failure}") from copy.failure
         if self._failure is not None:
             raise WorldError(f"the faults' leases could not be renewed: {self._failure}") from self._failure
+        if self._state is not None and self._state.problem:
+            raise WorldError(f"the router of this cluster cannot route: {self._state.problem}")
         problem = self._copies[ROLLOUTS.kind].problem
         if problem is None:
             self._away_since = None
@@ -355,8 +357,6 @@ class ClusterWorld:
         if self._venue.target:
             return True
         state = self._state
-        if state is not None and state.problem:
-            raise WorldError(f"the router of this cluster cannot route: {state.problem}")
         return state is not None and any(share.weight and share.pods for share in state.shares)
 
     def _no_target(self) -> str:
