@@ -91,8 +91,7 @@ class Player:
         self.generation = int(changed["metadata"]["generation"])
 
     def _follow(self) -> None:
-        """Do what the operator did, until as much was seen as was recorded, or it takes too long."""
-        wanted = sum("rollout" in entry for entry in self.recording["trace"])
+        """Do what the operator did, until all is as it was at the end of the recording, or it takes too long."""
         self._await(lambda: self.start_s is not None, HEALTHY_WITHIN_S, "v2 is seen")
         assert self.start_s is not None
         lasts_s = self.recording["trace"][-1]["t"]
@@ -101,11 +100,14 @@ class Player:
                 time.sleep(OPERATOR_S)
                 self._do(self.waiting.pop(0)["do"])
             now_s = time.monotonic() - self.start_s
-            seen = sum("rollout" in entry for entry in self.trace)
-            if now_s > lasts_s + (REST_S if seen >= wanted and not self.waiting else EXTRA_S):
+            if now_s > lasts_s + (REST_S if not self.waiting and self._has_ended() else EXTRA_S):
                 return
             with self.changed:
                 self.changed.wait(0.05)
+
+    def _has_ended(self) -> bool:
+        with self.changed:
+            return _end_of(self.trace) == _end_of(self.recording["trace"])
 
     def _do(self, do: str) -> None:
         with self.changed:
@@ -239,3 +241,14 @@ class Player:
             while not seen():
                 assert time.monotonic() < deadline_s, f"{self.scenario['name']}: not within {within_s:g} s: {what}"
                 self.changed.wait(0.1)
+
+
+def _end_of(trace: list[Json]) -> Json:
+    """Return how a trace ends: the rollout but for its message, which has hashes, and each analysis's phase."""
+    found: Json = {}
+    for entry in trace:
+        if "rollout" in entry:
+            found["rollout"] = {name: value for name, value in entry["rollout"].items() if name != "message"}
+        elif "analysis" in entry:
+            found[entry["analysis"]["run"]] = entry["analysis"]["phase"]
+    return found
