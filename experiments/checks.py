@@ -55,7 +55,7 @@ class Facts:
     Attributes:
         counts: the load generator's verdict on its counts.
         release: the release that was deployed, in words; empty: none was.
-        people: the words that people said.
+        people: the words that people said since harm was done; before, there was nothing to notice.
         left: processes of the rehearsal that still ran when it had ended; None: nobody looked.
     """
 

@@ -82,7 +82,13 @@ class Facilitator:
 
 
 def hear(rehearsal: Rehearsal, line: Line) -> None:
-    """Let a line take effect: an event with its time, and a word for the rollout where it is one."""
+    """Let a line take effect: an event with its time, and a word for the rollout where it is one.
+
+    Raises:
+        WordError: the release has not been deployed yet, so there is nothing to notice or to mend.
+    """
+    if line.word != NOTE and not rehearsal.release_hash:
+        raise WordError(f"{line.word}: nothing has happened yet; the release is not deployed")
     if line.word == OVER:
         rehearsal.end_time_box()
         return

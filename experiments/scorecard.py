@@ -204,7 +204,7 @@ def score(evidence: Evidence) -> Scorecard:
         steady_before=evidence.steady_before,
         steady_after=evidence.steady_after,
         release=deployed.release if deployed else "",
-        people=tuple(line.word for line in people),
+        people=tuple(line.word for line in people if line.since_harm_s is not None),
         left=evidence.left,
     )
     plan = Plan(

@@ -327,8 +327,9 @@ def _rehearse(game_day: GameDay, policies: list[str], options: Options, *, quiet
 
     def look(live: Rehearsal) -> View:
         if options.time_box_s is not None:
+            view = PlainLines(live, console)  # a block that is redrawn would eat what somebody types
             Facilitator(live, sys.stdin, sys.stderr)
-            return PlainLines(live, console)  # a block that is redrawn would eat what somebody types
+            return view
         return watch(live, console)
 
     return [rehearse(game_day, policy, options, watch=look) for policy in policies]

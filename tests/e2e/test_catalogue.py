@@ -83,18 +83,20 @@ def test_under_a_policy_that_must_fail_it_the_score_notices(play: Play, name: st
     assert "verdict" in [line.partition(":")[0] for line in unheld(play(under_failing_policy(drill(name))))]
 
 
-@pytest.mark.parametrize("name", ["errors", "prometheus-stale"])
-def test_a_user_of_chaos_toolkit_runs_a_file_of_the_catalogue_and_finds_its_scorecard_in_the_journal(
-    tmp_path: Path, name: str
+@pytest.mark.parametrize(("name", "rollbacks"), [("errors", "default"), ("prometheus-stale", "never")])
+def test_a_user_of_chaos_toolkit_runs_a_file_of_the_catalogue_and_all_is_restored_whatever_she_says_of_rollbacks(
+    tmp_path: Path, name: str, rollbacks: str
 ) -> None:
     journal = tmp_path / "journal.json"
     command = [CHAOS, "--no-version-check", "--no-log-file", "run", "--journal-path", str(journal)]
+    command += ["--rollback-strategy", rollbacks]
     done = subprocess.run(
         [*command, str(FOLDER / f"{name}.yaml")], cwd=tmp_path, capture_output=True, text=True, timeout=200
     )
     assert done.returncode == 0, done.stdout + done.stderr
     written = json.loads(journal.read_text(encoding="utf-8"))
     assert written["status"] == "completed"
+    assert bool(written["rollbacks"]) is (rollbacks == "default")
     assert written["steady_states"]["after_restore"]["steady_state_met"] is True
     assert written["gamebird"]["verdict"] == "aborted"
     assert [check["what"] for check in written["gamebird"]["checks"] if not check["held"]] in ([], ["load"])

@@ -27,7 +27,7 @@ STAGES = {
 def run_until(words_of_stage: str, folder: Path, scratch: Path) -> tuple[subprocess.Popen[str], list[int]]:
     """Start a game day of the catalogue, wait for a line of its story, and return it with its processes."""
     process = subprocess.Popen(
-        [GAMEBIRD, "gameday", "run", "prometheus-gone", "--no-predict", "--speed", "30", "--report", "out"],
+        [GAMEBIRD, "gameday", "run", "prometheus-gone", "--no-predict", "--speed", "15", "--report", "out"],
         cwd=folder,
         env={**os.environ, "TMPDIR": str(scratch)},
         stdout=subprocess.PIPE,
@@ -41,7 +41,7 @@ def run_until(words_of_stage: str, folder: Path, scratch: Path) -> tuple[subproc
         seen.append(line)
         if words_of_stage in line:
             return process, [child.pid for child in psutil.Process(process.pid).children(recursive=True)]
-    process.wait()
+    process.communicate()
     pytest.fail("".join(seen))
 
 
