@@ -129,7 +129,7 @@ class RolloutReconciler:
             return
         try:
             router = self.actor.router(seen)
-            if router is None or router.weight() in (None, weights.canary):
+            if router is None or router.weight() == weights.canary:
                 return
         except RouterError as error:
             raise ActingError(str(error)) from error

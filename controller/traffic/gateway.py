@@ -15,7 +15,7 @@ from typing import Any
 from controller.core.actions import SetWeight
 from controller.manifests.values import GatewayApiRouting, Rollout, SetHeaderRoute, SetMirrorRoute
 from controller.traffic.gateway_rules import header_rule, mirror_rule, names_of, put_in, take_out
-from controller.traffic.routers import Objects, RouterError
+from controller.traffic.routers import Objects, RouterError, whole_split
 
 Json = dict[str, Any]
 
@@ -41,13 +41,16 @@ class GatewayRouter:
                 self.objects.replace(HTTP_ROUTE, changed)
 
     def weight(self) -> int | None:
-        """Return the weight that all rules of all routes carry; None where one is missing or they differ."""
+        """Return the weight that all rules of all routes carry.
+
+        None where a route is missing, they differ, or stable does not have the rest.
+        """
         found: set[int | None] = set()
         for name in self._names():
             route = self.objects.get(HTTP_ROUTE, name)
             if route is None:
                 return None
-            found |= {canary.get("weight", 1) for _, canary in self._pairs(route)}
+            found |= {whole_split(s.get("weight", 1), c.get("weight", 1), self.rollout) for s, c in self._pairs(route)}
         return found.pop() if len(found) == 1 else None
 
     def set_route(self, route: SetHeaderRoute | SetMirrorRoute) -> None:

@@ -25,7 +25,7 @@ from controller.manifests.values import (
     SetMirrorRoute,
     StringMatch,
 )
-from controller.traffic.routers import Objects, RouterError
+from controller.traffic.routers import Objects, RouterError, whole_split
 
 Json = dict[str, Any]
 
@@ -54,13 +54,17 @@ class IstioRouter:
                 self.objects.replace(VIRTUAL_SERVICE, changed)
 
     def weight(self) -> int | None:
-        """Return the weight that all routes carry; None where one is missing or they differ."""
+        """Return the weight that all routes carry.
+
+        None where a VirtualService is missing, they differ, or stable does not have the rest.
+        """
         found: set[int | None] = set()
         for named in self.routing.virtual_services:
             known = self.objects.get(VIRTUAL_SERVICE, named.name)
             if known is None:
                 return None
-            found |= {canary.get("weight", 0) for _, canary in self._pairs(known, named)}
+            pairs = self._pairs(known, named)
+            found |= {whole_split(s.get("weight", 0), c.get("weight", 0), self.rollout) for s, c in pairs}
         return found.pop() if len(found) == 1 else None
 
     def set_route(self, route: SetHeaderRoute | SetMirrorRoute) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from controller.core.actions import SetWeight
-from controller.manifests.values import SetHeaderRoute, SetMirrorRoute
+from controller.manifests.values import Rollout, SetHeaderRoute, SetMirrorRoute
 
 Json = dict[str, Any]
 
@@ -51,6 +51,11 @@ class Router(Protocol):
     def remove_routes(self) -> None:
         """Remove every route that steps have set."""
         ...
+
+
+def whole_split(stable: int, canary: int, rollout: Rollout) -> int | None:
+    """Return the canary's weight, if stable has the rest of the rollout's whole; else it is no split of ours."""
+    return canary if stable == rollout.total_weight - canary else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

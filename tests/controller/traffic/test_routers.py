@@ -273,6 +273,20 @@ def test_a_rule_that_somebody_has_changed_since_is_theirs(tmp_path: Path, object
     assert len(rules_of(objects.items[("HTTPRoute", "shop")])) == 3
 
 
+@WITH_ROUTES
+def test_a_split_that_is_no_whole_is_no_weight(make: Make, tmp_path: Path, objects: Any) -> None:
+    router = make(tmp_path, objects)
+    (key,) = objects.items
+    router.set_weight(weight(40))
+    item = objects.get(*key)
+    sides = next(rule.get("route") or rule["backendRefs"] for rule in rules_of(item) if "shop-canary" in str(rule))
+    sides[0]["weight"] = 0  # 40 to 0: everybody meets the canary
+    objects.replace(key[0], item)
+    assert router.weight() is None
+    router.set_weight(weight(40))
+    assert router.weight() == 40
+
+
 def test_several_routes_of_which_the_rollout_names_none_are_told_apart_by_their_names(
     tmp_path: Path, objects: Any
 ) -> None:
