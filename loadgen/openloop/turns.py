@@ -22,8 +22,8 @@ _ATTRIBUTES = struct.Struct("<IIQiIQQQ")  # size, policy (normal), flags, nice, 
 def take_short_turns() -> bool:
     """Ask for the shortest turns for the calling thread and those it starts; return whether the kernel agreed."""
     number = _SCHED_SETATTR.get(platform.machine())
-    if sys.platform != "linux" or number is None:
-        return False
+    if sys.platform != "linux" or number is None or os.sched_getscheduler(0) != os.SCHED_OTHER:
+        return False  # whoever gave it another class of the scheduler meant more than short turns
     wanted = _ATTRIBUTES.pack(_ATTRIBUTES.size, 0, 0, os.nice(0), 0, SHORTEST_TURN_NS, 0, 0)
     syscall = ctypes.CDLL(None, use_errno=True).syscall
     return bool(syscall(number, 0, ctypes.c_char_p(wanted), 0) == 0)
