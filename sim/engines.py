@@ -31,7 +31,7 @@ class Flock:
 
     Attributes:
         workers: processes; None: one for each core.
-        cohorts: platform histories; None: 25 to 100, by the number of runs.
+        cohorts: platform histories; None: 40 to 100, by the number of runs.
         client: a Dask client whose workers play instead.
         metrics_map: metrics that the model does not know, as ones that it knows.
     """

@@ -72,7 +72,7 @@ def simulate(
         measurements: keep every measurement, for `measurements` and `rejudge`.
         workers: processes; None: one for each core.
         engine: `flock`, or `simpy`, which plays each request as an event and is some thousand times slower.
-        cohorts: platform histories that the runs share; None: 25 to 100, by the number of runs.
+        cohorts: platform histories that the runs share; None: 40 to 100, by the number of runs.
         dask: a Dask client, or the address of a scheduler.
         metrics_map: metrics that the model does not know, as ones that it knows.
 

@@ -103,7 +103,7 @@ def simulate(
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; one for each core unless said.")] = None,
     cohorts: Annotated[
         int | None,
-        typer.Option(min=1, help="Platform histories that runs share; 25 to 100 unless said, 10 in a suite."),
+        typer.Option(min=1, help="Platform histories that runs share; 40 to 100 unless said, 10 in a suite."),
     ] = None,
     dask: Annotated[str, typer.Option(help="Address of a Dask scheduler whose workers play instead.")] = "",
     engine: Annotated[
