@@ -18,7 +18,7 @@ class Pace:
     sigma: float
 
 
-POD_START = Pace(median_wall_s=0.45, sigma=0.25)
+POD_START = Pace(median_wall_s=0.45, sigma=0.35)
 """From the decision to have a pod until it is ready: a Python process that imports its server."""
 
 LOOK = Pace(median_wall_s=0.001, sigma=1.0)
