@@ -17,15 +17,19 @@ _TRIES = 50
 _SERVICES = 0  # 10.0.0.0/24 is the control plane's range of Service addresses
 
 
+class AddressError(ValueError):
+    """An address that has no twin on the loopback."""
+
+
 def place_of(pod_ip: str, port: int) -> Place:
     """Return where a pod's port really is.
 
     Raises:
-        ValueError: it is no address of this plan, so no pod of this machine has it.
+        AddressError: it is no address of this plan, so no pod of this machine has it.
     """
     first, _, rest = pod_ip.partition(".")
     if first != "10" or rest.count(".") != 2:
-        raise ValueError(f"{pod_ip} is no pod of this machine; those have addresses in 10.0.0.0/8")
+        raise AddressError(f"{pod_ip} is no pod of this machine; those have addresses in 10.0.0.0/8")
     return Place(f"127.{rest}", port)
 
 

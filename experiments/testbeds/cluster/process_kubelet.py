@@ -168,6 +168,8 @@ class ProcessKubelet:
         self._fleet.admit(_name(key), pod_hash_of(item), place_of(address, port), program, probing)
         with self._lock:
             self._addresses[key] = address
+        if self._pods.get(key) is None:  # deleted while its process was started: nobody else would end it
+            self._changed(item, None)
         return address
 
     def _store(self, item: Json, status: Json) -> None:

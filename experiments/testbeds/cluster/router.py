@@ -145,9 +145,12 @@ class ClusterRouter:
     # ---- one namespace's turn
 
     def _route(self, namespace: str, asked_s: float) -> None:
+        wishes, problem = self._wishes(namespace), ""
+        self._heed_metrics(namespace, wishes)
+        route, split = None, Split()
         try:
             route = find_route(self._of(INGRESSES, namespace), self._of(HTTP_ROUTES, namespace))
-            problem = ""
+            split = split if route is None else self._split(namespace, route, wishes)
         except RouteError as error:
             route, problem = None, str(error)
         home = self._homes.get(namespace)
@@ -155,11 +158,8 @@ class ClusterRouter:
             if route is None and not problem:
                 return
             home = self._homes[namespace] = self._open(namespace)
-        wishes = self._wishes(namespace)
-        self._heed_metrics(namespace, wishes)
         shares: tuple[Share, ...] = ()
         if route is not None:
-            split = self._split(namespace, route, wishes)
             home.envoy.apply(split)
             shares = _shares(route, split)
         state = replace_state(

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from controller.kubernetes import labels
-from experiments.testbeds.cluster.pod_addresses import place_of
+from experiments.testbeds.cluster.pod_addresses import AddressError, place_of
 from experiments.testbeds.local.places import Place
 
 Json = dict[str, Any]
@@ -67,7 +67,11 @@ def find_route(ingresses: Iterable[Json], http_routes: Iterable[Json]) -> Route 
 
 
 def endpoints_of(backend: Backend, service: Json, slices: Iterable[Json]) -> tuple[Place, ...]:
-    """Return where the ready pods of a backend are, by its EndpointSlices."""
+    """Return where the ready pods of a backend are, by its EndpointSlices.
+
+    Raises:
+        RouteError: a pod has an address that no process of this machine has.
+    """
     name = _port_name(backend, service)
     found = []
     for item in slices:
@@ -78,7 +82,7 @@ def endpoints_of(backend: Backend, service: Json, slices: Iterable[Json]) -> tup
         for endpoint in item.get("endpoints") or ():
             conditions: Mapping[str, Any] = endpoint.get("conditions") or {}
             if conditions.get("ready", True):
-                found += [place_of(address, int(port)) for address in endpoint["addresses"]]
+                found += [_place(address, int(port)) for address in endpoint["addresses"]]
     return tuple(sorted(set(found)))
 
 
@@ -100,7 +104,7 @@ def _ingress_route(stable: Json, canaries: Sequence[Json]) -> Route:
         raise RouteError(f"{name} has several canary Ingresses, {names}; ingress-nginx takes one")
     if not mine:
         return Route(name=name, backends=(Backend(service=backend["name"], port=_port(backend), weight=100),))
-    total, weight = (int(_annotation(mine[0], key) or rest) for key, rest in _WEIGHTS)
+    total, weight = (_number(mine[0], key, rest) for key, rest in _WEIGHTS)
     canary = _paths(mine[0])[place]
     return Route(
         name=name,
@@ -150,6 +154,20 @@ def _port_name(backend: Backend, service: Json) -> str:
         if backend.port in (port.get("port"), port.get("name")):
             return str(port.get("name") or "")
     return str(backend.port)
+
+
+def _place(address: str, port: int) -> Place:
+    try:
+        return place_of(address, port)
+    except AddressError as error:
+        raise RouteError(str(error)) from error
+
+
+def _number(item: Json, name: str, otherwise: int) -> int:
+    text = _annotation(item, name)
+    if text and not text.isdecimal():
+        raise RouteError(f"Ingress {item['metadata']['name']} has {name} {text!r}; it needs a whole number")
+    return int(text or otherwise)
 
 
 def _annotation(item: Json, name: str) -> str:

@@ -73,13 +73,18 @@ def test_the_weights_of_an_http_route_are_those_of_its_backends_and_one_unless_s
         ([ingress("a", "x")], [http_route({"name": "y"})], "Ingress a and HTTPRoute shop"),
         ([], [http_route({"name": "a"}, {"name": "b"}, {"name": "c"})], "has 3 backendRefs"),
         (
+            [ingress("a", "x"), ingress("c", "y", canary="true", canary_weight="a tenth")],
+            [],
+            "canary-weight 'a tenth'; it needs a whole number",
+        ),
+        (
             [ingress("a", "x"), ingress("c", "y", canary="true"), ingress("d", "y", canary="true")],
             [],
             "several canary Ingresses, c and d",
         ),
     ],
 )
-def test_what_makes_more_than_one_route_is_told(ingresses: list[Json], routes: list[Json], told: str) -> None:
+def test_what_does_not_make_one_route_is_told(ingresses: list[Json], routes: list[Json], told: str) -> None:
     with pytest.raises(RouteError, match=told):
         find_route(ingresses, routes)
 
@@ -108,6 +113,13 @@ def test_ready_pods_are_reached_at_the_loopbacks_twin_of_their_address(port: int
         ],
     )
     assert found == (Place("127.7.0.1", 8080), Place("127.7.0.2", 8080))
+
+
+def test_a_pod_of_another_machine_is_told() -> None:
+    with pytest.raises(RouteError, match=r"192\.168\.0\.1 is no pod of this machine"):
+        endpoints_of(
+            Backend(service="stable", port=80, weight=1), SERVICE, [endpoint_slice({"addresses": ["192.168.0.1"]})]
+        )
 
 
 def test_a_slice_without_endpoints_is_what_the_api_server_makes_of_a_service_without_pods() -> None:
