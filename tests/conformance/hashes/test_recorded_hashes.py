@@ -7,7 +7,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
 
 from controller.kubernetes.wire.hashes import pod_template_hash, steps_hash
@@ -33,10 +32,7 @@ def test_every_recorded_rollout_has_argos_hashes() -> None:
     assert wrong == []
 
 
-def test_every_public_rollout_has_argos_hashes(root: Path) -> None:
-    corpus = root.parent / "shared" / "corpus"
-    if not corpus.is_dir():
-        pytest.skip("the public manifests are not at hand")
+def test_every_public_rollout_has_argos_hashes(corpus: Path) -> None:
     answers = [json.loads(line) for line in (HERE / "corpus.jsonl").read_text("utf-8").splitlines()]
     assert len(answers) == 48
     for answer in answers:
