@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from controller.manifests.policies import Policy
 from controller.manifests.values import Metric, PrometheusProvider
@@ -98,6 +99,7 @@ def metrics_of(policy: Policy, deployment: Deployment) -> list[Metric]:
     ]
 
 
+@lru_cache(maxsize=256)
 def windows_of(query: str) -> tuple[tuple[WindowRead, ...], float]:
     """Return what the query's windows read, and how far back it looks in all, s. Subqueries' windows are left out."""
     try:

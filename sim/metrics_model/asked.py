@@ -56,11 +56,14 @@ class MetricAsked:
         return tuple(tuple(one for one in each.matchers if one.name == label) for each in self.selectors)
 
 
+_parsed = lru_cache(maxsize=256)(parse)  # a suite asks for the same queries in every scenario
+
+
 def asked_of(queries: Iterable[str]) -> dict[str, MetricAsked]:
     """Return what the queries ask of each metric, in the order of the text."""
     found: dict[str, MetricAsked] = {}
     for query in dict.fromkeys(queries):
-        expr = parse(query)
+        expr = _parsed(query)
         groupings = _groupings(expr)
         summed = _summed(expr)
         for place, selector in enumerate(selectors(expr)):
