@@ -59,4 +59,5 @@ def predict(
 
 def needs_every_request(scenario: Scenario) -> bool:
     """Whether the order of single requests decides, so that the flock would predict another drill."""
-    return bool(scenario.release.errors_at or scenario.stable.errors_at) or scenario.traffic.arrivals == "even"
+    by_number = any(side.errors_at or side.every_nth for side in (scenario.release, scenario.stable))
+    return by_number or scenario.traffic.arrivals == "even"
