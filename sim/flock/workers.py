@@ -249,7 +249,7 @@ def _in_processes(player: _Player, pieces: Sequence[_Piece], workers: int) -> It
     try:
         futures: dict[Future[_Tables], int] = {pool.submit(_play, piece): piece[0] for piece in pieces}
         for future in as_completed(futures):
-            yield futures[future], future.result()
+            yield futures.pop(future), future.result()
     finally:
         gc.unfreeze()
         pool.shutdown(wait=True, cancel_futures=True)
