@@ -322,11 +322,11 @@ class Traffic(_Value):
         if self.arrivals == "recorded":
             shape = self.shape
             if not isinstance(shape, Trace) or not shape.instants_s:
-                raise ValueError("arrivals that are recorded need a recording: shape: {kind: trace, file: …}")
+                raise ValueError("a recording for its arrivals to be recorded: shape: {kind: trace, file: …}")
             if not math.isclose(self.rps, shape.mean_rps, rel_tol=1e-6):
-                raise ValueError("recorded arrivals have the recording's own rate; leave rps out")
+                raise ValueError("the recording's own rate for recorded arrivals: leave rps out")
             if max(shape.asked) >= len(self.routes):
-                raise ValueError("recorded arrivals ask for the recording's own routes; leave routes out")
+                raise ValueError("the recording's own routes for recorded arrivals: leave routes out")
         return self
 
     @model_validator(mode="before")

@@ -143,7 +143,7 @@ def test_requests_that_are_stamped_with_whole_seconds_are_spread_over_them(folde
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("arrivals: recorded\nrps: 5\n", "arrivals that are recorded need a recording"),
+        ("arrivals: recorded\nrps: 5\n", "a recording for its arrivals to be recorded"),
         ("arrivals: recorded\nrps: 5\nshape: {kind: trace, file: log.csv}\n", "leave rps out"),
         (
             "arrivals: recorded\nroutes: [{path: /}]\nshape: {kind: trace, file: log.csv}\n",
