@@ -84,7 +84,7 @@ def _recording(
 def read_instants(
     file: Path, recording: Recording, *, format_name: str = "auto", log_format: str | None = None
 ) -> tuple[tuple[float, ...], tuple[int, ...]]:
-    """Return when each request of a recording was asked, s after its beginning, and for which of its routes.
+    """Return (requests,) when each was asked, s after the recording's beginning, and (requests,) for which route.
 
     Where the recording knows whole seconds only, each gets an instant within its second. Those of routes that the mix
     leaves out are left out here, too.

@@ -267,7 +267,12 @@ def _recording_of(shape: Any, info: ValidationInfo) -> Recording | None:
     )
 
 
-def _with_instants(shape: dict[str, Any], recording: Recording, info: ValidationInfo) -> dict[str, Any]:
+def _with_instants(
+    traffic: dict[str, Any], shape: dict[str, Any], recording: Recording, info: ValidationInfo
+) -> dict[str, Any]:
+    """Return a shape with each request of its recording; raise ValueError where the traffic names routes of its own."""
+    if "routes" in traffic:
+        raise ValueError("the recording's own routes for recorded arrivals: leave routes out")
     instants_s, asked = read_instants(
         Path((info.context or {}).get("folder", Path())) / shape["file"],
         recording,
@@ -325,8 +330,8 @@ class Traffic(_Value):
                 raise ValueError("a recording for its arrivals to be recorded: shape: {kind: trace, file: …}")
             if not math.isclose(self.rps, shape.mean_rps, rel_tol=1e-6):
                 raise ValueError("the recording's own rate for recorded arrivals: leave rps out")
-            if max(shape.asked) >= len(self.routes):
-                raise ValueError("the recording's own routes for recorded arrivals: leave routes out")
+            if len(shape.asked) != len(shape.instants_s) or max(shape.asked) >= len(self.routes):
+                raise ValueError("one of its routes for each recorded request")
         return self
 
     @model_validator(mode="before")
@@ -338,7 +343,7 @@ class Traffic(_Value):
             said = shape.model_dump(exclude={"rates_rps"})
             again = _recording_of(said, info)
             if again is not None and value.get("arrivals") == "recorded" and not shape.instants_s:
-                value = {**value, "shape": _with_instants({**said, **_read_fields(again)}, again, info)}
+                value = {**value, "shape": _with_instants(value, {**said, **_read_fields(again)}, again, info)}
             return {"rps": shape.mean_rps, **_mix(again), **value}
         if not isinstance(shape, dict) or shape.get("kind") != "trace":
             return value
@@ -350,7 +355,7 @@ class Traffic(_Value):
             # The shape's own check says the same with its place; a rate that it would have given is not missing.
             return {"rps": 0.0, **value}
         if recording is not None and value.get("arrivals") == "recorded":
-            whole = _with_instants(whole, recording, info)
+            whole = _with_instants(value, whole, recording, info)
         return {"rps": mean_rps, **_mix(recording), **value, "shape": whole}
 
     def curve(self, duration_s: float, changes: Sequence[Change] = ()) -> RateCurve:

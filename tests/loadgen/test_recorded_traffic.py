@@ -146,7 +146,7 @@ def test_requests_that_are_stamped_with_whole_seconds_are_spread_over_them(folde
         ("arrivals: recorded\nrps: 5\n", "a recording for its arrivals to be recorded"),
         ("arrivals: recorded\nrps: 5\nshape: {kind: trace, file: log.csv}\n", "leave rps out"),
         (
-            "arrivals: recorded\nroutes: [{path: /}]\nshape: {kind: trace, file: log.csv}\n",
+            "arrivals: recorded\nroutes: [{path: /a}, {path: /b}, {path: /c}]\nshape: {kind: trace, file: log.csv}\n",
             "leave routes out",
         ),
     ],
