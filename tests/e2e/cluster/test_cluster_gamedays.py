@@ -28,7 +28,7 @@ POLICIES = ("ingress", "gateway")
 each = pytest.mark.parametrize(
     ("drill", "policy"), [(drill, policy) for policy in POLICIES for drill in ("good", "errors-20pct")]
 )
-LOCAL_SPEED = 8.0
+LOCAL_SPEED = 4.0
 
 
 @each

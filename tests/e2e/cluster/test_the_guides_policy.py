@@ -37,7 +37,7 @@ def test_five_percent_errors_are_caught_on_a_cluster_where_the_local_world_catch
     drill = root / "examples" / "orders-api" / "gamedays" / "errors-5pct.yaml"
     options = ["--policy", policy, "-n", namespace(f"guide-{policy}"), "--report", str(tmp_path / "report")]
     done = gameday(drill, *options, "--no-predict", "--output", "json", within_s=PLAYS_WITHIN_S)
-    assert done.returncode in (0, 1), done.stderr
+    assert done.stdout, done.stderr
     (card,) = json.loads(done.stdout)["rehearsals"]
     failed = [check for check in card["checks"] if not check["held"] and check["what"] != "load"]
     # tests/e2e/test_gamedays.py holds the same two weights for the local world.
