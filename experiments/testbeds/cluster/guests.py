@@ -36,7 +36,7 @@ Json = dict[str, Any]
 
 MARK = "gamebird-game-day"
 REVISION = "gamebird.dev/revision"
-GONE_WITHIN_S = 60.0
+GONE_WITHIN_S = 120.0  # a garbage collector takes up new kinds within half a minute, and then has its work to do
 _LOOK_S = 0.2
 # What the Rollout refers to comes first, so that no controller ever has to tell that something is missing.
 _KINDS: tuple[Resource, ...] = (

@@ -108,7 +108,7 @@ def drills(root: Path) -> Path:
 def gameday(test_cluster: TestCluster) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Play a game day on the cluster by the command line."""
 
-    def play(file: Path, *options: str, within_s: float = 240.0) -> subprocess.CompletedProcess[str]:
+    def play(file: Path, *options: str, within_s: float = 360.0) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-P", "-m", "gamebird.cli.main", "gameday", "run", str(file), "--world", "cluster"]
         command += ["--kubeconfig", str(test_cluster.kubeconfig), *options]
         return subprocess.run(command, capture_output=True, text=True, timeout=within_s, check=False)
