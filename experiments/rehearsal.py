@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any
 
 from controller.core.operator import Word
+from experiments.effects import effect_of
 from experiments.events import (
     Deployed,
     Event,
@@ -23,22 +24,18 @@ from experiments.events import (
     WeightSet,
 )
 from experiments.gameday_files import GameDay, Setup
-from experiments.leases import Effect, FaultError, Leases
+from experiments.leases import Leases
 from experiments.method import (
     AwaitVerdict,
-    ChangeTraffic,
     DeployRelease,
     Fault,
-    PrometheusGone,
-    ProxyDelay,
-    ProxyErrors,
-    SetFlag,
     Timed,
     When,
 )
 from experiments.run_folders import left_running, note_process
 from experiments.verdicts import Verdict, verdict_in
-from loadgen.openloop import LoadError, LoadProcess, Origin
+from experiments.worlds import Operable, RehearsalError, World
+from loadgen.openloop import LoadError, LoadProcess
 from sim.releases import Release
 
 if TYPE_CHECKING:
@@ -47,61 +44,6 @@ if TYPE_CHECKING:
 _LOOK_S = 0.1  # how often a wait looks whether the world still stands, seconds of the wall
 _START_SPARE_S = 120.0  # policy seconds of traffic beyond what the method can take
 WITHIN_S = 7200.0
-
-
-class RehearsalError(RuntimeError):
-    """The world failed: something did not start, died, or did not answer."""
-
-
-class RehearsalClock(Protocol):
-    """Policy time, and where it stands on the machine's monotonic clock."""
-
-    @property
-    def origin(self) -> Origin: ...
-    def now_s(self) -> float: ...
-    def wall_s(self, policy_s: float) -> float: ...
-
-
-class World(Protocol):
-    """A place in which a rollout can run. Every call blocks until it holds and may be repeated."""
-
-    @property
-    def clock(self) -> RehearsalClock: ...
-    @property
-    def target_url(self) -> str: ...
-    @property
-    def metrics_server(self) -> str: ...
-    def subscribe(self, subscriber: Callable[[Event], None]) -> None: ...
-    def start(self) -> str:
-        """Bring the stable revision up and return its pod-template hash."""
-        ...
-
-    def deploy(self, release: Release) -> str:
-        """Hand the release to the controller and return its pod-template hash."""
-        ...
-
-    def check(self) -> None:
-        """Raise RehearsalError when a part of the world has died."""
-        ...
-
-    def cut_metrics(self, *, cut: bool) -> None: ...
-    def set_proxy_fault(self, side: str, fault: Mapping[str, Any] | None) -> None: ...
-    def set_flag(self, flag: str, *, on: bool | None) -> None: ...
-    def stop(self) -> None: ...
-
-
-@runtime_checkable
-class Breakable(Protocol):
-    """A world in which the machinery itself can be harmed, and not only the way to it."""
-
-    def effect_of(self, fault: Fault) -> Effect: ...
-
-
-@runtime_checkable
-class Operable(Protocol):
-    """A world that carries an operator's words to the rollout."""
-
-    def say(self, word: Word) -> None: ...
 
 
 @dataclass(slots=True)
@@ -246,7 +188,7 @@ class Rehearsal:
         if not self._await_instant(action):
             self.notes.append(f"{action.func} was never in force: {action.instant} did not come before the verdict.")
             return {"done": False, "why": f"{action.instant} never came"}
-        effect = self._effect(action)
+        effect = effect_of(action, self.world, self._traffic())
         for_s = action.for_s
         if self._box_ends_s is not None:  # nothing is put right before people had their time
             for_s = max(1.0, self._box_ends_s - self.world.clock.now_s())
@@ -285,46 +227,6 @@ class Rehearsal:
         names = self.leases.in_force
         self.leases.end_all("restored")
         return {"restored": list(names), "left": list(self.leases.in_force)}
-
-    def _effect(self, action: Fault) -> Effect:
-        """Return how a fault is put in force, how it ends, and what it is in words.
-
-        Raises:
-            FaultError: this world cannot have it.
-        """
-        world = self.world
-        match action:
-            case PrometheusGone():
-                return Effect(
-                    start=lambda: world.cut_metrics(cut=True),
-                    end=lambda: world.cut_metrics(cut=False),
-                    detail="nobody answers at Prometheus' address",
-                )
-            case ProxyErrors(share=share, status=status, side=side):
-                detail = f"the proxy answers {share:.2%} of the requests to {side} with {status}"
-                return self._at_the_proxy(side, {"abort_share": share, "status": status}, detail)
-            case ProxyDelay(share=share, delay_s=delay_s, side=side):
-                detail = f"the proxy holds {share:.2%} of the requests to {side} back for {delay_s:g} s of the wall"
-                return self._at_the_proxy(side, {"delay_share": share, "delay_s": delay_s}, detail)
-            case ChangeTraffic(rps=rps):
-                load = self._traffic()
-                return Effect(
-                    start=lambda: load.set_rate(rps), end=load.restore_rate, detail=f"users send {rps:g} requests/s"
-                )
-            case SetFlag(flag=flag, on=on):
-                return Effect(
-                    start=lambda: world.set_flag(flag, on=on),
-                    end=lambda: world.set_flag(flag, on=None),
-                    detail=f"the flag {flag} is {'on' if on else 'off'} for everybody",
-                )
-            case _ if isinstance(world, Breakable):
-                return world.effect_of(action)
-            case _:
-                raise FaultError(f"{action.func}: this world cannot have this fault")
-
-    def _at_the_proxy(self, side: str, fault: dict[str, Any], detail: str) -> Effect:
-        set_fault = self.world.set_proxy_fault
-        return Effect(start=lambda: set_fault(side, fault), end=lambda: set_fault(side, None), detail=detail)
 
     # ---- what probes ask
 

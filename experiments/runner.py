@@ -18,11 +18,12 @@ from controller.manifests.problems import ManifestError, Problem
 from experiments.chaos import stage
 from experiments.gameday_files import GameDay, refuse_releases, refuse_traffic
 from experiments.provenance import collect
-from experiments.rehearsal import Rehearsal, World, describe
+from experiments.rehearsal import Rehearsal, describe
 from experiments.report.series import series_of
 from experiments.report.writing import Rehearsed
 from experiments.scorecard import Evidence, Scorecard, score
 from experiments.scratch import scratch_folder
+from experiments.worlds import World
 
 if TYPE_CHECKING:
     from experiments.testbeds.cluster.world import Venue

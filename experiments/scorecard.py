@@ -178,7 +178,9 @@ def score(evidence: Evidence) -> Scorecard:
     release_hash = deployed.pod_hash if deployed else ""
     verdict, said_by = find_verdict(evidence.events, release_hash)
     requests = settled(evidence.requests)
-    since = requests[requests["intended_s"] >= t0_s]
+    # A request on its way at that instant counts too if the release answered it, however early it was meant.
+    met_release = (requests["finished_s"] >= t0_s) & (requests["revision"] == release_hash)
+    since = requests[(requests["intended_s"] >= t0_s) | met_release]
     met = since[since["revision"] == release_hash]
     bad = is_bad(since, evidence.slow_after_s)
     first_s = float(met["sent_s"].min()) if len(met) else None

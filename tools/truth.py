@@ -19,10 +19,10 @@ from scipy.stats import beta
 from experiments.gameday_files import GameDay, load_game_day
 from experiments.prediction.playing import predict
 from experiments.prediction.predicting import LEVEL, Prediction, Range
-from experiments.rehearsal import RehearsalError
 from experiments.runner import Options, rehearse
 from experiments.scorecard import Scorecard
 from experiments.testbeds.local.children import WorldError
+from experiments.worlds import RehearsalError
 from loadgen.openloop import LoadError
 
 RUNS = 5_000

@@ -204,10 +204,10 @@ def run(
     from controller.manifests.problems import ManifestError
     from experiments.leases import FaultError
     from experiments.records.keeping import RecordError
-    from experiments.rehearsal import RehearsalError
     from experiments.report.writing import ReportError, report_as_json, write_reports
     from experiments.runner import SpeedError
     from experiments.testbeds.local.children import WorldError
+    from experiments.worlds import RehearsalError
     from loadgen.openloop import LoadError
     from loadgen.traffic import TrafficError
 

@@ -20,9 +20,10 @@ from experiments import runner
 from experiments.chaos import stage
 from experiments.events import Event, FaultBegan, FaultEnded, PodsChanged, PodsOfRevision, StatusChanged, WeightSet
 from experiments.gameday_files import GameDay, load_game_day
-from experiments.rehearsal import Rehearsal, RehearsalError
+from experiments.rehearsal import Rehearsal
 from experiments.runner import Options, SpeedError, rehearse
 from experiments.verdicts import Verdict
+from experiments.worlds import RehearsalError
 from loadgen.openloop import Origin
 from sim.releases import Release
 

@@ -49,6 +49,17 @@ def test_bad_requests_are_counted_by_revision_and_as_a_share_of_all_since_the_de
     assert card.bad_share == pytest.approx(51 / 1500)
 
 
+def test_a_request_that_a_late_generator_sends_to_the_release_counts_however_early_it_was_meant(
+    evidence_of: Make, requests: pd.DataFrame
+) -> None:
+    late = requests.copy()
+    row = late.index[99]  # meant for 1059.9 s, before the deployment at 1060 s; of the 1,500 it is none
+    late.loc[row, ["sent_s", "finished_s", "revision", "status"]] = [1100.5, 1100.6, "bbb222", 500]
+    card = score(evidence_of(requests=late))
+    canary = next(one for one in card.revisions if one.role == "under test")
+    assert (card.requests, canary.requests, canary.bad) == (1501, 103, 52)
+
+
 def test_an_answer_that_is_too_slow_is_bad_only_where_the_game_day_says_what_too_slow_is(
     evidence_of: Make, requests: pd.DataFrame
 ) -> None:
