@@ -51,8 +51,13 @@ def _why_not(copy: Reflector) -> ApiError:
 
 
 def _same_spec(before: Json | None, after: Json | None) -> bool:
-    """Whether nothing changed that a rollout may depend on; an Ingress has its weight in an annotation."""
-    if before is None or after is None or before.get("spec") != after.get("spec"):
+    """Whether nothing changed that a rollout may depend on.
+
+    An Ingress has its weight in an annotation, and a PodTemplate has its template beside the metadata.
+    """
+    if before is None or after is None:
+        return False
+    if any(before.get(part) != after.get(part) for part in ("spec", "template")):
         return False
     return bool(before["metadata"].get("annotations") == after["metadata"].get("annotations"))
 
@@ -175,7 +180,7 @@ class Controller:
         return {
             "Rollout": self._rollout_changed,
             "AnalysisRun": self._run_changed,
-            "ReplicaSet": self._owned_changed,
+            "ReplicaSet": self._set_changed,
             "AnalysisTemplate": self._template_changed,
             "ClusterAnalysisTemplate": self._template_changed,
         }.get(resource.kind, self._neighbour_changed)
@@ -199,6 +204,13 @@ class Controller:
             self.analysis_queue.forget(key_of(before))
         self._owned_changed(before, after)
 
+    def _set_changed(self, before: Json | None, after: Json | None) -> None:
+        """A ReplicaSet: look at the rollout that it is of, with each pod of it, or at those whose workload it is."""
+        item = after or before
+        owner = None if item is None else controller_of(item)
+        is_owned = owner is not None and owner.get("kind") == "Rollout"
+        (self._owned_changed if is_owned else self._neighbour_changed)(before, after)
+
     def _owned_changed(self, before: Json | None, after: Json | None) -> None:
         item = after or before
         owner = None if item is None else controller_of(item)
@@ -213,7 +225,7 @@ class Controller:
             self.rollout_queue.add(key_of(rollout))
 
     def _neighbour_changed(self, before: Json | None, after: Json | None) -> None:
-        """A Service or an Ingress: look at the rollouts that name it, and at the one that it was made for."""
+        """What rollouts name: look at those that name this one, and at the one that it was made for."""
         item = after or before or {}
         if _same_spec(before, after):
             return
