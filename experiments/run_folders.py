@@ -17,6 +17,12 @@ OWNER = "owner.json"
 PROCESSES = "processes.jsonl"
 
 
+_SLEWED_S = 2.0
+"""The kernel tells the beginning of a process by the wall's clock and in whole seconds, so the answer moves with it."""
+
+_STEPPED_S = 86_400.0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
     """One process: its id, and when it began (seconds since the epoch), so that a later one of that id is another."""
@@ -27,11 +33,25 @@ class Identity:
     @property
     def is_there(self) -> bool:
         """Whether this very process is still there, and more than a dead entry in a table."""
+        return self.process() is not None
+
+    @property
+    def may_be_there(self) -> bool:
+        """Whether it could still be there if somebody has set the clock since; asked before anything is removed."""
+        return self.process(within_s=_STEPPED_S) is not None
+
+    def process(self, *, within_s: float = _SLEWED_S) -> psutil.Process | None:
+        """Return this very process, to be signalled; None where it is gone, or the one of that id is another.
+
+        Args:
+            within_s: how far apart the two beginnings may be and still be taken for one.
+        """
         try:
-            process = psutil.Process(self.pid)
-            return bool(process.create_time() == self.began_s) and process.status() != psutil.STATUS_ZOMBIE
-        except psutil.NoSuchProcess:
-            return False
+            found = psutil.Process(self.pid)
+            same = abs(found.create_time() - self.began_s) <= within_s
+            return found if same and found.status() != psutil.STATUS_ZOMBIE else None
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            return None
 
 
 def identity_of(pid: int) -> Identity | None:
@@ -84,6 +104,8 @@ def left_running(folder: Path) -> tuple[str, ...]:
 
 
 def _identity(data: object) -> Identity:
-    if not isinstance(data, dict) or not isinstance(data.get("pid"), int):
-        raise ValueError("no process is named")
-    return Identity(pid=data["pid"], began_s=float(data["began_s"]))
+    if isinstance(data, dict):
+        pid, began_s = data.get("pid"), data.get("began_s")
+        if type(pid) is int and 0 < pid < 1 << 31 and isinstance(began_s, int | float):
+            return Identity(pid=pid, began_s=began_s)
+    raise ValueError("no process is named")

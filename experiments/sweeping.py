@@ -1,11 +1,13 @@
 """Find what crashed rehearsals left behind, and remove it: folders whose owner is gone, and their processes.
 
 A rehearsal cleans up after itself, also when its process is killed; what is found here survived that, too: the machine
-lost power, or the cleaner itself was killed. Only what names its dead owner is touched.
+lost power, or the cleaner itself was killed. Only what names its dead owner is touched, and of that only what belongs
+to the user who sweeps: what others write into a shared folder could name any process.
 """
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import tempfile
@@ -15,7 +17,7 @@ from pathlib import Path
 
 import psutil  # type: ignore[import-untyped]
 
-from experiments.run_folders import Identity, identity_of, owner_of, processes_of
+from experiments.run_folders import Identity, owner_of, processes_of
 from experiments.scratch import PREFIX
 
 _DRAFT = re.compile(r"\A\.record-(\d+)-")
@@ -68,26 +70,32 @@ def remove(leftover: Leftover) -> None:
 
 
 def _is_abandoned(folder: Path) -> bool:
-    if folder.is_symlink() or not folder.is_dir():
+    if folder.is_symlink() or not folder.is_dir() or not _is_own(folder):
         return False
     owner = owner_of(folder)
-    return owner is not None and not owner.is_there
+    return owner is not None and not owner.may_be_there
+
+
+def _is_own(path: Path) -> bool:
+    try:
+        return path.lstat().st_uid == os.geteuid()
+    except OSError:  # it has just gone
+        return False
 
 
 def _drafts(gamedays: Path) -> Iterator[Path]:
     """Yield drafts of records whose writer is gone; their names have its id."""
     for file in gamedays.glob("records/**/.record-*"):
         match = _DRAFT.match(file.name)
-        if match is not None and identity_of(int(match[1])) is None:
+        if match is not None and _is_own(file) and not psutil.pid_exists(int(match[1])):
             yield file
 
 
 def _end(identity: Identity) -> None:
-    if not identity.is_there:
-        return
-    process = psutil.Process(identity.pid)
     try:
-        process.kill()  # a process that stands still heeds nothing else
-        process.wait(_ENDS_WITHIN_S)
+        process = identity.process()
+        if process is not None:
+            process.kill()  # a process that stands still heeds nothing else
+            process.wait(_ENDS_WITHIN_S)
     except (psutil.NoSuchProcess, psutil.TimeoutExpired):
         return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -99,6 +100,47 @@ def test_another_process_with_the_same_id_is_not_ours(tmp_path: Path, start: Sta
 def test_an_owner_whose_id_another_process_has_now_is_gone(tmp_path: Path, start: Start) -> None:
     folder_of(tmp_path, Identity(pid=start().pid, began_s=1.0))
     assert len(find_leftovers(tmp_path / "gamedays", scratch=tmp_path)) == 1
+
+
+def test_an_owner_is_not_taken_for_gone_because_the_clock_was_put_right(tmp_path: Path, start: Start) -> None:
+    living = identity_of(start().pid)
+    assert living is not None
+    for number, moved_s in enumerate((-1.0, 1.0, 3600.0)):
+        folder_of(tmp_path, Identity(pid=living.pid, began_s=living.began_s + moved_s), f"gamebird-x{number}")
+    assert find_leftovers(tmp_path / "gamedays", scratch=tmp_path) == ()
+
+
+def test_a_process_is_found_again_after_the_clock_was_slewed(tmp_path: Path, start: Start, dead: Identity) -> None:
+    folder, process = folder_of(tmp_path, dead), start()
+    known = identity_of(process.pid)
+    assert known is not None
+    line = {"pid": process.pid, "began_s": known.began_s - 1.0, "name": "envoy"}
+    (folder / PROCESSES).write_text(json.dumps(line) + "\n", encoding="utf-8")
+    assert left_running(folder) == (f"envoy ({process.pid})",)
+
+
+def test_what_another_user_left_is_left_alone(
+    tmp_path: Path, start: Start, dead: Identity, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, process = folder_of(tmp_path, dead), start()
+    note_process(folder, process.pid, "somebody's")
+    drafts = tmp_path / "gamedays" / "records"
+    drafts.mkdir(parents=True)
+    (drafts / f".record-{dead.pid}-a").write_text("{", encoding="utf-8")
+    me = os.geteuid()
+    monkeypatch.setattr("os.geteuid", lambda: me + 1)  # nobody here may change the owner of a file
+    assert find_leftovers(tmp_path / "gamedays", scratch=tmp_path) == ()
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['{"pid": 4711}', '{"pid": 4711, "began_s": null}', '{"pid": -1, "began_s": 1}', '{"pid": true, "began_s": 1}'],
+)
+def test_an_owner_that_is_half_named_is_none(tmp_path: Path, text: str) -> None:
+    (folder_of(tmp_path, None) / "owner.json").write_text(text, encoding="utf-8")
+    (tmp_path / PROCESSES).write_text(text + "\n", encoding="utf-8")
+    assert find_leftovers(tmp_path / "gamedays", scratch=tmp_path) == ()
+    assert processes_of(tmp_path) == ()
 
 
 def test_a_link_to_a_folder_is_never_followed(tmp_path: Path, dead: Identity) -> None:
