@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from experiments.events import (
+    Deployed,
     Event,
     FaultBegan,
     FaultEnded,
     MeasurementTaken,
+    OperatorSpoke,
     PersonSpoke,
     PodEnded,
     RunChanged,
@@ -222,4 +224,24 @@ def person_lines(events: Sequence[Event], t0_s: float) -> tuple[PersonLine, ...]
         )
         for event in events
         if isinstance(event, PersonSpoke)
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperatorLine:
+    """A word that the rollout took, seconds since the deployment of the release under test; `effect` in words."""
+
+    t_s: float
+    word: str
+    effect: str
+
+
+def operator_lines(events: Sequence[Event]) -> tuple[OperatorLine, ...]:
+    """Return the words that the rollout took from a person while the release was under test, in order of time."""
+    deployed = [event.t_s for event in events if isinstance(event, Deployed)]
+    t0_s = deployed[-1] if deployed else 0.0
+    return tuple(
+        OperatorLine(t_s=event.t_s - t0_s, word=event.word, effect=event.effect)
+        for event in events
+        if isinstance(event, OperatorSpoke) and event.t_s >= t0_s
     )

@@ -15,6 +15,7 @@ from typing import Any
 
 from experiments.report.writing import Rehearsed, plain
 from experiments.scorecard import Scorecard
+from experiments.story import operator_lines
 
 SCHEMA = "gamebird.dev/gameday-record/v1"
 _HASH = "sha256"
@@ -96,6 +97,7 @@ def record_of(rehearsed: Rehearsed, *, world: str) -> dict[str, Any]:
             "predicted": rehearsed.prediction,
             "faults": card.faults,
             "people": card.people,
+            "operator": operator_lines(rehearsed.events),
             "inputs": inputs,
             "inputs_sha256": digest_of(inputs),
         }

@@ -32,6 +32,7 @@ COMMANDS = {
         "gamebird.cli.gameday:app",
         "rehearse a release: a real proxy, real load, an injected fault, a scorecard",
     ),
+    "ready": Command("gamebird.cli.ready:ready", "may auto-promotion be switched on? the checklist, from evidence"),
     "controller": Command("gamebird.cli.controller:app", "run canaries on a cluster, from Argo Rollouts' manifests"),
     "rollout": Command(
         "gamebird.cli.rollout:app",

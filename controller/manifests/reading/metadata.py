@@ -10,6 +10,8 @@ import re
 from dataclasses import dataclass
 
 from controller.manifests.problems import nearest, shown
+from controller.manifests.reading.promises import NAMES as PROMISES
+from controller.manifests.reading.promises import read_promises
 from controller.manifests.reading.reader import Place, Reader
 from controller.manifests.values import (
     DurationError,
@@ -30,8 +32,11 @@ _PLAIN_NAMES = (
     "odds",
     "limits",
     *(f"on-{missing.value}" for missing in Missing),
+    *PROMISES,
 )
 _PER_METRIC = ("min-requests.", "requests.")
+# What pages for people read off the Rollout's annotations as it stands; nothing is decided by it.
+_FOR_PEOPLE = ("dashboards",)
 # What the controller and its commands write for themselves and for people: no setting, and no mistake either.
 _WRITTEN = ("override", "resolved-run")
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
@@ -81,9 +86,9 @@ class _Annotations:
             key.removeprefix(PREFIX): text.strip() for key, text in annotations.items() if key.startswith(PREFIX)
         }
         for name in self.own:
-            if name not in (*_PLAIN_NAMES, *_WRITTEN) and not name.startswith(_PER_METRIC):
-                meant = nearest(name, [*_PLAIN_NAMES, *(f"{stem}METRIC" for stem in _PER_METRIC)])
-                known = ", ".join((*_PLAIN_NAMES, "min-requests.METRIC", "requests.METRIC"))
+            if name not in (*_PLAIN_NAMES, *_FOR_PEOPLE, *_WRITTEN) and not name.startswith(_PER_METRIC):
+                meant = nearest(name, [*_PLAIN_NAMES, *_FOR_PEOPLE, *(f"{stem}METRIC" for stem in _PER_METRIC)])
+                known = ", ".join((*_PLAIN_NAMES, *_FOR_PEOPLE, "min-requests.METRIC", "requests.METRIC"))
                 self.fail(name, "an unknown annotation", f"to be {PREFIX}{meant}" if meant else f"one of: {known}")
 
     def fail(self, name: str, found: str, need: str) -> None:
@@ -147,6 +152,10 @@ def read_extensions(reader: Reader, metadata: Metadata) -> Extensions:
     for metric, query in queries.items():
         if not query:
             notes.fail(f"requests.{metric}", "empty", "a PromQL query that counts the requests behind the metric")
+    if reader.value.get("kind") != "Rollout":
+        for name in PROMISES:
+            if name in notes.own:
+                notes.fail(name, "a promise about a rollout", "to stand on the Rollout")
     parity = notes.choice("parity", tuple(item.value for item in Parity))
     on_deadline = notes.choice("on-deadline", ("pause", "fail", "pass"))
     limits = notes.choice("limits", ("total", "consecutive"))
@@ -162,6 +171,7 @@ def read_extensions(reader: Reader, metadata: Metadata) -> Extensions:
         odds=notes.odds("odds"),
         on_missing=FrozenMap({kind: EvidenceAction(text) for kind, text in on_missing.items() if text is not None}),
         consecutive_limits=None if limits is None else limits == "consecutive",
+        promises=read_promises(notes.own, notes.fail),
     )
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from controller.manifests.values.amounts import FrozenMap
+from controller.manifests.values.promises import Promises
 
 DEFAULT_ODDS = 0.001  # how unlikely a good release must make what was seen before a floor is passed over
 
@@ -72,6 +73,7 @@ class Extensions:
     odds: float | None = None  # gamebird.dev/odds; 0 switches the rule off
     on_missing: FrozenMap[EvidenceAction] = field(default_factory=FrozenMap)  # gamebird.dev/on-<kind>
     consecutive_limits: bool | None = None  # gamebird.dev/limits: total | consecutive
+    promises: Promises = field(default_factory=Promises)  # of the Rollout alone
 
     def over(self, base: Extensions) -> Extensions:
         """Return these annotations with `base` for whatever they leave unsaid."""
@@ -87,6 +89,7 @@ class Extensions:
             consecutive_limits=(
                 base.consecutive_limits if self.consecutive_limits is None else self.consecutive_limits
             ),
+            promises=base.promises,
         )
 
     def rules_for(self, metric: str) -> EvidenceRules:
