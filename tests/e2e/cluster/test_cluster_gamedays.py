@@ -44,24 +44,29 @@ def test_a_drill_on_a_cluster_ends_as_it_ends_in_the_local_world(
 ) -> None:
     local = rehearse(load_game_day(drills / f"{drill}.yaml"), policy, Options(speed=LOCAL_SPEED)).card
     card = played(drill, policy).card
-    assert (card["verdict"], card["weight_max"]) == (local.verdict.value, local.weight_max)
+    assert card["verdict"] == local.verdict.value
+    # Behind the last step all traffic goes to a good release; the verdict may be told just before that or just after.
+    allowed = (local.weight_max,) if drill == "errors-20pct" else (60.0, 100.0)
+    assert card["weight_max"] in allowed
 
 
 @each
 def test_the_weight_never_exceeds_the_step_and_never_rises_after_an_abort(played: Any, drill: str, policy: str) -> None:
     # The router's word may overtake the status that asked for it by the time of one write, so the steps' weights are
-    # taken from the policy: 30 first, 60 after the first analysis, 100 once the release is stable.
+    # taken from the policy: 30 first, 60 after the first analysis, 100 after the second, behind the last step.
+    allowed = {0: 30, 1: 60, 2: 100}
     stable = next(event["pod_hash"] for event in played(drill, policy).events if event["event"] == "Deployed")
-    weights, aborted, analysed = [], False, False
+    weights, aborted, passed = [], False, set()
     for event in played(drill, policy).events:
         aborted |= event["event"] == "StatusChanged" and event["aborted"]
-        analysed |= event["event"] == "RunChanged" and event["phase"] == "Successful"
+        if event["event"] == "RunChanged" and event["phase"] == "Successful":
+            passed.add(event["run"])
         if event["event"] == "WeightSet" and event["stable_hash"] == stable:
             percent = 100 * event["canary"] / event["total"] if event["canary_hash"] != stable else 0
-            assert percent <= (60 if analysed else 30)
+            assert percent <= allowed[len(passed)]
             assert not (aborted and percent)
             weights.append(percent)
-    assert max(weights) == (30 if drill == "errors-20pct" else 60)
+    assert max(weights) in ((30,) if drill == "errors-20pct" else (60, 100))
 
 
 @each
