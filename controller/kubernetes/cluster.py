@@ -87,6 +87,13 @@ class Cluster:
         for copy in (*self.copies.values(), *asked_for):
             copy.stop()
 
+    @property
+    def failure(self) -> BaseException | None:
+        """The bug that ended the thread of a copy; None while all are being kept."""
+        with self._begins:
+            kept = [*self.copies.values(), *self._asked_for.values()]
+        return next((copy.failure for copy in kept if copy.failure is not None), None)
+
     def _make(self, resource: Resource) -> Reflector:
         return Reflector(
             self.connection,
@@ -102,7 +109,7 @@ class Cluster:
         if copy is not None:
             return copy.get(key)
         copy = self._on_demand(kind)
-        if copy is not None and copy.synced and copy.problem is None:
+        if copy is not None and copy.synced and copy.problem is None and copy.failure is None:
             return copy.get(key)
         if copy is not None and copy.problem is not None:
             self._tell_problem(kind, str(copy.problem))

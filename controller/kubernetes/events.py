@@ -77,6 +77,7 @@ class EventQueue:
 
     def __init__(self, writer: EventWriter, *, pressed: Callable[[], bool] = lambda: False) -> None:
         self._writer, self._pressed = writer, pressed
+        self._closing = threading.Event()
         self._waiting: queue.Queue[tuple[Json, str, str, bool, float] | None] = queue.Queue(WAITING_MAX)
         self._thread = threading.Thread(target=self._work, name="events", daemon=True)
         self._thread.start()
@@ -89,7 +90,8 @@ class EventQueue:
             log.warning("an event was not written", extra={"reason": reason, "error": "too many are waiting"})
 
     def close(self, *, within_s: float = 2.0) -> None:
-        """Say what waits, within a limit, and end."""
+        """Say what waits, within a limit and holding nothing back any more, and end."""
+        self._closing.set()
         with contextlib.suppress(queue.Full):
             self._waiting.put_nowait(None)
         self._thread.join(within_s)
@@ -106,7 +108,8 @@ class EventQueue:
     def _hold_back(self) -> None:
         until_s = time.monotonic() + HELD_BACK_S
         while self._pressed() and time.monotonic() < until_s:
-            time.sleep(HELD_BACK_LOOK_S)
+            if self._closing.wait(HELD_BACK_LOOK_S):
+                return
 
 
 def _event(item: Json, name: str, reason: str, message: str, warning: bool, now_s: float) -> Json:

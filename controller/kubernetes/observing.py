@@ -19,6 +19,7 @@ from controller.core.snapshot import PodSeen, ReplicaSetSeen, ServicesSeen, Snap
 from controller.core.status import RolloutStatus
 from controller.kubernetes import labels
 from controller.kubernetes.analysis_runs import analysis_run_from
+from controller.kubernetes.api import ForbiddenError, InvalidError
 from controller.kubernetes.api.resources import PODS
 from controller.kubernetes.api.watching import Key
 from controller.kubernetes.cluster import Cluster
@@ -69,9 +70,8 @@ class Observer:
         self._workloads = Workloads(cluster)
         self._values: OrderedDict[tuple[str, str], tuple[str, Any]] = OrderedDict()  # (uid, part) -> version, value
         self._values_lock = threading.Lock()
-        self._hashes: dict[
-            str, tuple[str, str]
-        ] = {}  # uid -> the template's hash, and that of a set which has this very template
+        # By uid: the template's hash, and that of a set which has this very template.
+        self._hashes: dict[str, tuple[str, str]] = {}
 
     def observe(self, item: Json, status: RolloutStatus) -> Observed | Unreadable:
         """Return what is seen of a rollout, or why its spec cannot be followed.
@@ -213,10 +213,12 @@ class Observer:
         uid: str = item["metadata"]["uid"]
         known = self._hashes.get(uid)
         if known is None or known[0] != own_hash:
-            known = self._hashes[uid] = (
-                own_hash,
-                hash_of_same_template(self._cluster.connection, item, sets) or own_hash,
-            )
+            try:
+                same = hash_of_same_template(self._cluster.connection, item, sets)
+            except (InvalidError, ForbiddenError):
+                # No set can be made of what the server refuses, and an abort of the revision before must go on.
+                return own_hash
+            known = self._hashes[uid] = (own_hash, same or own_hash)
         return known[1] if known[1] in sets else own_hash
 
 

@@ -54,6 +54,7 @@ class RolloutReconciler:
         pressed: whether other rollouts wait for their turn. One decision is then carried out and stored, and the rest
             is left to the next turn: where many are aborted at once, the first thing that an abort writes is the
             router's weight, and nobody's weight should wait for what others write after theirs.
+        term: the number of times that this controller has begun to lead; another may have led in between.
     """
 
     cluster: Cluster
@@ -63,8 +64,10 @@ class RolloutReconciler:
     now_s: Callable[[], float]
     watcher: Watcher | None = None
     pressed: Callable[[], bool] = lambda: False
+    term: Callable[[], int] = lambda: 0
     _looks: dict[Key, int] = field(default_factory=dict)  # decisions in a row, of turns that were left unfinished
-    _routes: dict[str, tuple[str, ...]] = field(default_factory=dict)  # what Argo's schema has no field for, by uid
+    # By uid: what Argo's schema has no field for, and the term in which it was so.
+    _routes: dict[str, tuple[int, tuple[str, ...]]] = field(default_factory=dict)
 
     def reconcile(self, key: Key) -> float | None:
         """Bring a rollout to where nothing is left to do now; return the seconds until the next look, if any.
@@ -80,7 +83,8 @@ class RolloutReconciler:
                 return None
             status = stored_status(item)
             uid = item["metadata"]["uid"]
-            status = replace(status, routes=self._routes_of(item, status))
+            term = self.term()
+            status = replace(status, routes=self._routes_of(item, status, term))
             seen = self.observer.observe(item, status)
             now_s = self.now_s()
             why = seen.message if isinstance(seen, Unreadable) else self._missing(seen.snapshot)
@@ -92,7 +96,7 @@ class RolloutReconciler:
                 self.actor.carry_out(action, seen)
             if self.watcher is not None and (decision.changed or decision.records):
                 self.watcher.decided(key, status, decision)
-            self._routes[uid] = decision.status.routes
+            self._routes[uid] = term, decision.status.routes
             self._note_workload(seen)
             self._remember(seen, decision.status)
             if not decision.changed:
@@ -112,11 +116,11 @@ class RolloutReconciler:
         self._routes.pop(uid, None)
         self.observer.forget(uid)
 
-    def _routes_of(self, item: Json, status: RolloutStatus) -> tuple[str, ...]:
-        """Return the steps' routes that hold. A controller that has just started goes by the steps that are behind."""
-        known = self._routes.get(item["metadata"]["uid"])
-        if known is not None:
-            return known
+    def _routes_of(self, item: Json, status: RolloutStatus, term: int) -> tuple[str, ...]:
+        """Return the steps' routes that hold. A controller that has just begun to lead goes by the steps behind."""
+        noted_in, routes = self._routes.get(item["metadata"]["uid"], (None, ()))
+        if noted_in == term:
+            return routes
         rollout = self.observer.rollout(item)
         if isinstance(rollout, Unreadable):
             return ()

@@ -117,6 +117,7 @@ class Controller:
             now_s=self.clock.now_s,
             watcher=self.teller,
             pressed=lambda: self.rollout_queue.pressed,
+            term=(lambda: 0) if lease is None else (lambda: lease.terms_led),
         )
         self.analyses = AnalysisReconciler(
             cluster=self.cluster, observer=self.observer, ask=ask, now_s=self.clock.now_s, watcher=self.teller
@@ -163,7 +164,7 @@ class Controller:
     @property
     def failure(self) -> BaseException | None:
         """What ended one of the threads that must not end; None while all is well."""
-        return next((copy.failure for copy in self.cluster.copies.values() if copy.failure is not None), None)
+        return self.cluster.failure
 
     def _await(self, copy: Reflector) -> None:
         began_s = time.monotonic()

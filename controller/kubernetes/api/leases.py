@@ -62,6 +62,7 @@ class Lease:
         self._terms, self._now_s = terms or Terms(), now_s
         self._good_until_s = float("-inf")
         self._seen: tuple[str, float] = ("", float("-inf"))  # the version last seen, and when it was seen first
+        self.terms_led = 0  # how often this candidate began to lead; what it knew before may be untrue since
         self._stopping = threading.Event()
         self._led = threading.Event()
         self._thread: threading.Thread | None = None
@@ -133,6 +134,8 @@ class Lease:
             self._write(found, holder=self.identity)
         except AlreadyExistsError as error:
             raise ConflictError(error.message, status=error.status, reason=error.reason) from error
+        if not self.holds():
+            self.terms_led += 1
         self._good_until_s = asked_s + self._terms.duration_s - self._terms.margin_s
         self._led.set()
         return True
