@@ -15,6 +15,7 @@ from experiments.story import FaultLine
 from experiments.verdicts import Verdict
 
 NOT_SEEN = "not seen"
+PEOPLES_CHECKS = ("detected by people", "mitigated by people")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +38,7 @@ class Plan:
         steady_before, steady_after: whether the steady state has to hold before the method, and once all is restored.
         release: the release that was to be deployed, in words; empty: any.
         by_people: people were to notice and to mitigate, so that what the rollout does alone is no check.
+        clean_end: whether nothing of the rehearsal may be left when it has ended.
     """
 
     expect: Expectation
@@ -46,6 +48,7 @@ class Plan:
     steady_after: bool = False
     release: str = ""
     by_people: bool = False
+    clean_end: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,9 +97,9 @@ def checks_of(plan: Plan, facts: Facts) -> tuple[Check, ...]:
 
 
 def _by_people(facts: Facts) -> Iterator[Check]:
-    for word in ("detected", "mitigated"):
-        said = word in facts.people
-        yield Check(what=f"{word} by people", expected="said", actual="said" if said else NOT_SEEN, held=said)
+    for what in PEOPLES_CHECKS:
+        said = what.partition(" ")[0] in facts.people
+        yield Check(what=what, expected="said", actual="said" if said else NOT_SEEN, held=said)
 
 
 def _by_itself(expect: Expectation, facts: Facts) -> Iterator[Check]:
@@ -142,6 +145,6 @@ def _restored(plan: Plan, facts: Facts) -> Iterator[Check]:
         if planned:
             actual = {True: "holds", False: "does not hold", None: NOT_SEEN}[seen]
             yield Check(what=f"steady state {when}", expected="holds", actual=actual, held=seen is True)
-    if facts.left is not None:
-        actual = ", ".join(facts.left) or "nothing"
-        yield Check(what="left behind", expected="nothing", actual=actual, held=not facts.left)
+    if plan.clean_end:
+        actual = NOT_SEEN if facts.left is None else ", ".join(facts.left) or "nothing"
+        yield Check(what="left behind", expected="nothing", actual=actual, held=facts.left == ())

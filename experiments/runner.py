@@ -218,6 +218,7 @@ def score_rehearsal(rehearsal: Rehearsal) -> Scorecard:
             plans_steady_after=setup.is_steady_after(rehearsal.policy),
             steady_before=rehearsal.steady_before,
             steady_after=rehearsal.steady_after,
+            plans_clean_end=True,
             left=rehearsal.left,
         )
     )

@@ -61,9 +61,9 @@ class Scorecard:
     """One rehearsal of one policy.
 
     Attributes:
-        detection_s: from the canary's first request to the decision to abort.
+        detection_s: from the canary's first request to the decision to abort; None if no user had met it by then.
         recovery_s: from that decision until the router sends nobody to the canary and the last request was sent to it,
-            whichever is later; None if no user ever met it.
+            whichever is later; None if no user ever met it, or the router was not seen to send nobody.
         weight_max: the largest share of the traffic that the router was told to give the release before the verdict.
         bad_by_release: those of them that the release under test answered.
         bad_until_verdict: those of `bad_by_release` that were sent before the release was promoted; all where it was
@@ -144,6 +144,7 @@ class Evidence:
         by_people: people were to notice and mitigate, within a time box.
         plans_steady_before, plans_steady_after: whether the steady state has to hold then.
         steady_before, steady_after: whether it did; None: nobody saw.
+        plans_clean_end: whether nothing of the rehearsal may be left.
         left: what of the rehearsal still ran when it had ended; None: nobody looked.
     """
 
@@ -168,6 +169,7 @@ class Evidence:
     plans_steady_after: bool = False
     steady_before: bool | None = None
     steady_after: bool | None = None
+    plans_clean_end: bool = False
     left: tuple[str, ...] | None = None
 
 
@@ -185,9 +187,10 @@ def score(evidence: Evidence) -> Scorecard:
     bad = is_bad(since, evidence.slow_after_s)
     first_s = float(met["sent_s"].min()) if len(met) else None
     aborted_s = said_by.t_s if said_by is not None and verdict is Verdict.ABORTED else None
+    closed_s = None if aborted_s is None else _closed_s(evidence.events, aborted_s)
     recovery_s = None
-    if aborted_s is not None and len(met):
-        recovery_s = max(0.0, float(met["sent_s"].max()) - aborted_s, _closed_s(evidence.events, aborted_s) - aborted_s)
+    if aborted_s is not None and closed_s is not None and len(met):
+        recovery_s = max(0.0, float(met["sent_s"].max()) - aborted_s, closed_s - aborted_s)
     measurements = measurement_lines(evidence.events, t0_s)
     weight_max = _weight_max(evidence.events, t0_s, release_hash, said_by.t_s if said_by else evidence.ended_s)
     faults = fault_lines(evidence.events, t0_s)
@@ -197,10 +200,12 @@ def score(evidence: Evidence) -> Scorecard:
     facts = Facts(
         verdict=verdict,
         verdict_s=None if said_by is None else said_by.t_s - t0_s,
-        detection_s=aborted_s - first_s if aborted_s is not None and first_s is not None else None,
+        detection_s=aborted_s - first_s
+        if aborted_s is not None and first_s is not None and first_s <= aborted_s
+        else None,
         recovery_s=recovery_s,
         weight_max=weight_max if deployed else None,
-        bad=None if silent else int(np.count_nonzero(bad)),
+        bad=None if silent or deployed is None else int(np.count_nonzero(bad)),
         counts=load.counts,
         faults=faults,
         steady_before=evidence.steady_before,
@@ -217,6 +222,7 @@ def score(evidence: Evidence) -> Scorecard:
         steady_after=evidence.plans_steady_after,
         release=evidence.planned_release,
         by_people=evidence.by_people,
+        clean_end=evidence.plans_clean_end,
     )
     by_release = (since["revision"] == release_hash).to_numpy()
     until_s = said_by.t_s if said_by is not None and verdict is Verdict.PROMOTED else float("inf")
@@ -310,10 +316,17 @@ def _weight_max(events: Sequence[Event], from_s: float, release_hash: str, until
     return highest
 
 
-def _closed_s(events: Sequence[Event], aborted_s: float) -> float:
-    """Return when the router first acknowledged that it sends nobody to the canary, from the abort on."""
-    closed = (event.t_s for event in events if isinstance(event, WeightSet) and event.percent == 0)
-    return next((t_s for t_s in closed if t_s >= aborted_s), aborted_s)
+def _closed_s(events: Sequence[Event], aborted_s: float) -> float | None:
+    """Return when the router was known to send nobody to the canary, from the abort on; None: that was never seen."""
+    weights = [event for event in events if isinstance(event, WeightSet)]
+    before = [event for event in weights if event.t_s <= aborted_s]
+    if not before or _is_closed(before[-1]):
+        return aborted_s
+    return next((event.t_s for event in weights if event.t_s > aborted_s and _is_closed(event)), None)
+
+
+def _is_closed(weight: WeightSet) -> bool:
+    return weight.percent == 0 or weight.canary_hash == weight.stable_hash
 
 
 def _notes(evidence: Evidence, facts: Facts, faults: Sequence[FaultLine]) -> tuple[str, ...]:

@@ -34,8 +34,8 @@ def history_as_junit(kept: Kept) -> str:
     A file that is no record any more is an error of its own: what cannot be believed must not look green.
     """
     root = ElementTree.Element("testsuites", name="game days")
-    for records in by_drill(kept.records).values():
-        root.append(_suite(records[-1]))
+    for (_, policy, _), records in by_drill(kept.records).items():
+        root.append(_suite(records[-1], policy))
     if kept.refused:
         broken = ElementTree.SubElement(root, "testsuite", name="records", errors=str(len(kept.refused)))
         broken.set("tests", str(len(kept.refused)))
@@ -55,11 +55,11 @@ def trend_points(records: tuple[Record, ...]) -> str:
     return " ".join(f"{index * step:.1f},{_SPARK_HEIGHT * (1 - score / 100):.1f}" for index, score in enumerate(scores))
 
 
-def _suite(record: Record) -> ElementTree.Element:
+def _suite(record: Record, policy: str) -> ElementTree.Element:
     checks: list[dict[str, Any]] = record.data["checks"]
     suite = ElementTree.Element(
         "testsuite",
-        name=f"{record.game_day} ({record.policy}, {record.world})",
+        name=f"{record.game_day} ({policy}, {record.world})",
         tests=str(len(checks)),
         failures=str(sum(not check["held"] for check in checks)),
         timestamp=record.started_at.removesuffix("Z"),

@@ -58,6 +58,8 @@ def read_records(folder: Path) -> Kept:
             records.append(read_record(json.loads(file.read_text(encoding="utf-8"))))
         except KeyError as error:
             refused.append((file, f"a record without {error.args[0]}"))
+        except (RecursionError, TypeError) as error:
+            refused.append((file, f"no record can be like this: {error}"))
         except (ValueError, OSError) as error:
             refused.append((file, str(error)))
     records.sort(key=lambda record: record.started_at)
@@ -65,10 +67,11 @@ def read_records(folder: Path) -> Kept:
 
 
 def by_drill(records: Sequence[Record]) -> dict[tuple[str, str, str], tuple[Record, ...]]:
-    """Return the records by game day, policy and world, the oldest of each first."""
+    """Return the records by game day, policy and world, the oldest of each first; those for people are drills apart."""
     found: dict[tuple[str, str, str], tuple[Record, ...]] = {}
     for record in records:
-        key = (record.game_day, record.policy, record.world)
+        policy = f"{record.policy}, by people" if record.by_people else record.policy
+        key = (record.game_day, policy, record.world)
         found[key] = (*found.get(key, ()), record)
     return dict(sorted(found.items()))
 

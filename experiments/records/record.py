@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from experiments.checks import PEOPLES_CHECKS
 from experiments.report.writing import Rehearsed, plain
 from experiments.scorecard import Scorecard
 from experiments.story import operator_lines
@@ -53,6 +54,11 @@ class Record:
     def holds(self) -> bool:
         """Whether every check held."""
         return self.passed == self.planned
+
+    @property
+    def by_people(self) -> bool:
+        """Whether people were to notice and mitigate, so that it says nothing of what the rollout does by itself."""
+        return any(check["what"] in PEOPLES_CHECKS for check in self.data["checks"])
 
 
 def record_of(rehearsed: Rehearsed, *, world: str) -> dict[str, Any]:
@@ -109,13 +115,17 @@ def read_record(data: Any) -> Record:
     """Return the record in plain values.
 
     Raises:
-        ValueError: it is none, or it was changed since it was written.
+        ValueError: it is none, it was changed since it was written, or its numbers are not those of its checks.
     """
     if not isinstance(data, dict) or data.get("schema") != SCHEMA:
         raise ValueError(f"not a record of schema {SCHEMA}")
     content = {name: value for name, value in data.items() if name != _HASH}
     if digest_of(content) != data.get(_HASH):
         raise ValueError("changed since it was written, so it is no evidence")
+    held = [_held(check) for check in data["checks"]]
+    numbers = (data["score"], data["passed"], data["planned"])
+    if not held or numbers != (100 * sum(held) // len(held), sum(held), len(held)):
+        raise ValueError("its score is not that of its checks, so it is no evidence")
     return Record(
         **{name: data[name] for name in ("game_day", "title", "policy", "world", "started_at", "verdict", "expected")},
         **{name: data[name] for name in ("score", "passed", "planned")},
@@ -128,6 +138,13 @@ def digest_of(value: Any) -> str:
     """Return the SHA-256 of plain values, the same wherever they are computed."""
     text = json.dumps(plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(text.encode("utf-8")).hexdigest()
+
+
+def _held(check: Any) -> bool:
+    held = check.get("held") if isinstance(check, dict) else None
+    if not isinstance(held, bool):
+        raise ValueError("it holds a check that neither held nor failed")
+    return held
 
 
 def _observed(card: Scorecard) -> dict[str, Any]:

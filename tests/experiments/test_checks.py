@@ -40,6 +40,7 @@ PLAN = Plan(
     rps=10.0,
     steady_before=True,
     steady_after=True,
+    clean_end=True,
 )
 
 
@@ -71,13 +72,14 @@ def test_a_fault_that_was_not_seen_to_end_is_named() -> None:
 
 
 def test_what_nobody_saw_did_not_hold() -> None:
-    unseen = facts(detection_s=None, bad=None, weight_max=None, steady_before=None, steady_after=None)
+    unseen = facts(detection_s=None, bad=None, weight_max=None, steady_before=None, steady_after=None, left=None)
     assert failed(checks_of(PLAN, unseen)) == [
         "detection time",
         "largest weight",
         "bad requests",
         "steady state before",
         "steady state after restoring",
+        "left behind",
     ]
 
 
@@ -98,6 +100,7 @@ def test_eleven_of_twelve_are_never_rounded_up_to_a_hundred() -> None:
     counts=sampled_from(["valid", "invalid", "no evidence"]),
     kinds=lists(sampled_from(["prometheus_gone", "kill_pods"]), max_size=4),
     steady=one_of(none(), booleans()),
+    left=one_of(none(), sampled_from([(), ("envoy (17)",)])),
 )
 def test_a_score_lies_between_0_and_100_over_a_list_that_what_happened_does_not_change(
     verdict: Verdict,
@@ -106,6 +109,7 @@ def test_a_score_lies_between_0_and_100_over_a_list_that_what_happened_does_not_
     counts: str,
     kinds: list[str],
     steady: bool | None,
+    left: tuple[str, ...] | None,
 ) -> None:
     seen = facts(
         verdict=verdict,
@@ -114,6 +118,7 @@ def test_a_score_lies_between_0_and_100_over_a_list_that_what_happened_does_not_
         counts=counts,
         faults=tuple(map(fault, kinds)),
         steady_after=steady,
+        left=left,
     )
     checks = checks_of(PLAN, seen)
     assert 0 <= score_of(checks) <= 100

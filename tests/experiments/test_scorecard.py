@@ -37,6 +37,40 @@ def test_recovery_waits_for_the_router_where_no_user_happened_to_ask_meanwhile(
     assert score(evidence_of(requests=quiet)).recovery_s == pytest.approx(0.5)
 
 
+def test_a_router_that_was_not_seen_to_let_go_of_the_canary_has_not_recovered(
+    evidence_of: Make, aborted_events: tuple[Event, ...]
+) -> None:
+    still_open = aborted_events[:-1]  # without the weight of 0 at 1200.5 s
+    card = score(evidence_of(events=still_open, expect=Expectation(verdict="aborted", recovered_within_s=60)))
+    assert card.recovery_s is None
+    assert [check.held for check in card.checks if check.what == "recovery time"] == [False]
+
+
+def test_a_router_that_let_go_before_the_word_was_written_had_let_go_at_the_abort(
+    evidence_of: Make, aborted_events: tuple[Event, ...]
+) -> None:
+    before = WeightSet(t_s=1199.9, canary=0, total=100, canary_hash="bbb222", stable_hash="aaa111")
+    events = (*aborted_events[:-2], before, aborted_events[-2])
+    assert score(evidence_of(events=events)).recovery_s == pytest.approx(1.0)  # the last user, at 1201 s
+
+
+def test_a_canary_that_users_met_only_after_the_abort_was_not_detected_by_what_they_saw(
+    evidence_of: Make, requests: pd.DataFrame
+) -> None:
+    late = requests[(requests["revision"] == "aaa111") | (requests["sent_s"] > 1200.0)]
+    card = score(evidence_of(requests=late, expect=Expectation(verdict="aborted", detected_within_s=60)))
+    assert card.detection_s is None
+    assert [check.held for check in card.checks if check.what == "detection time"] == [False]
+
+
+def test_a_release_that_was_never_deployed_did_not_keep_a_limit_of_bad_requests(
+    evidence_of: Make, aborted_events: tuple[Event, ...]
+) -> None:
+    expect = Expectation(verdict="aborted", bad_requests_max=20)
+    card = score(evidence_of(events=aborted_events[:2], expect=expect, rps=0.0))
+    assert [check.held for check in card.checks if check.what == "bad requests"] == [False]
+
+
 def test_bad_requests_are_counted_by_revision_and_as_a_share_of_all_since_the_deployment(evidence_of: Make) -> None:
     card = score(evidence_of())
     # The canary gets one request at each whole second from 1100 to 1201: 102. Those at an even number of seconds

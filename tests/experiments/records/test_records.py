@@ -12,7 +12,7 @@ import pytest
 
 from experiments.records.history import history_as_junit, history_page, trend_points
 from experiments.records.keeping import RecordError, by_drill, keep_record, read_records
-from experiments.records.record import NoEvidenceError, read_record, record_of
+from experiments.records.record import NoEvidenceError, digest_of, read_record, record_of
 from experiments.report.series import series_of
 from experiments.report.writing import Rehearsed
 from experiments.scorecard import Evidence, score
@@ -103,6 +103,43 @@ def test_a_record_that_was_changed_by_hand_is_refused_with_its_name(
     [(refused, why)] = kept.refused
     assert refused == file
     assert "changed since it was written" in why
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"score": 100, "passed": 3},
+        {"planned": 2, "passed": 2, "score": 100},
+        {"checks": []},
+        {"checks": [{"what": "verdict"}]},
+        {"checks": 7},
+        {"inputs": None},
+    ],
+)
+def test_a_record_whose_numbers_are_not_those_of_its_checks_is_refused_though_its_hash_fits(
+    rehearsed: Callable[..., Rehearsed], tmp_path: Path, change: dict[str, Any]
+) -> None:
+    data = record_of(rehearsed(expect=expectation("promoted")), world="local") | change  # one of three failed
+    content = {name: value for name, value in data.items() if name != "sha256"}
+    (tmp_path / "forged.json").write_text(json.dumps(content | {"sha256": digest_of(content)}), encoding="utf-8")
+    kept = read_records(tmp_path)
+    assert kept.records == ()
+    assert len(kept.refused) == 1
+
+
+def test_a_file_that_is_nested_too_deep_is_named_and_stops_nothing(tmp_path: Path) -> None:
+    (tmp_path / "deep.json").write_text("[" * 100_000, encoding="utf-8")
+    assert len(read_records(tmp_path).refused) == 1
+
+
+def test_a_drill_of_people_is_another_drill_than_that_of_the_rollout_alone(
+    rehearsed: Callable[..., Rehearsed], tmp_path: Path
+) -> None:
+    keep_record(tmp_path, rehearsed(), world="local")
+    keep_record(tmp_path, rehearsed(by_people=True), world="local")
+    drills = by_drill(read_records(tmp_path).records)
+    assert list(drills) == [("errors", "corrected", "local"), ("errors", "corrected, by people", "local")]
+    assert [record.by_people for records in drills.values() for record in records] == [False, True]
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"schema": "gamebird.dev/gameday-record/v1"}'])
