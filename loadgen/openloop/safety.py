@@ -42,7 +42,7 @@ def loopback_target(url: str) -> Target:
         raise UnsafeTargetError(f"the target {url!r} has a path; paths are named by the routes of the traffic")
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:  # the second: a name that no name server could be asked for
         raise UnsafeTargetError(f"the target's host {host!r} is unknown here ({error}); {need}") from error
     addresses = [str(entry[4][0]) for entry in found]
     for address in addresses:

@@ -141,7 +141,7 @@ def _shake_hands(url: str, target: Permitted, tls: Tls) -> None:
 def _addresses(host: str, port: int) -> list[str]:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:  # the second: a name that no name server could be asked for
         raise UnsafeTargetError(f"the target's host {host!r} is unknown here: {error}") from error
     return [str(entry[4][0]) for entry in found]
 
@@ -160,7 +160,9 @@ def _is_listed(file: Path, host: str, port: int, addresses: list[str]) -> bool:
 
 
 def _matches(entry: str, host: str, port: int, addresses: list[str]) -> bool:
-    if entry in (host, f"{host}:{port}", f"[{host}]:{port}"):
+    # A port stands behind brackets only: fd00::1:80 is an address of its own, and not port 80 of fd00::1.
+    shown = f"[{host}]" if ":" in host else host
+    if entry in (host, f"{shown}:{port}"):
         return True
     try:
         network = ipaddress.ip_network(entry, strict=False)

@@ -47,6 +47,20 @@ def test_an_allow_list_names_hosts_ports_and_networks(tmp_path: Path, line: str,
             permitted_target(ELSEWHERE, allow_list=file)
 
 
+@pytest.mark.parametrize(
+    ("line", "may"),
+    [("2001:db8::1", True), ("[2001:db8::1]:80", True), ("2001:db8::/32", True), ("2001:db8::1:80", False)],
+)
+def test_an_address_of_version_6_has_its_port_behind_brackets(tmp_path: Path, line: str, may: bool) -> None:
+    file = tmp_path / "allowed"
+    file.write_text(f"{line}\n", encoding="utf-8")
+    if may:
+        assert permitted_target("http://[2001:db8::1]:80", allow_list=file).because == "allow-list"
+    else:
+        with pytest.raises(UnsafeTargetError, match="allow-list"):
+            permitted_target("http://[2001:db8::1]:80", allow_list=file)
+
+
 def test_an_allow_list_that_cannot_be_read_allows_nothing(tmp_path: Path) -> None:
     with pytest.raises(UnsafeTargetError, match="cannot be read"):
         permitted_target(ELSEWHERE, allow_list=tmp_path / "none")
@@ -63,11 +77,20 @@ def test_an_allow_list_that_cannot_be_read_allows_nothing(tmp_path: Path) -> Non
         "http://u:p@127.0.0.1",
         "http://127.0.0.1:99999",
         "http://no-such-host.invalid",
+        f"http://{'a' * 64}.example",
+        "http://two..dots",
+        "http://127.0.0.1\\@elsewhere.example",
     ],
 )
 def test_what_is_no_plain_address_is_refused(url: str) -> None:
     with pytest.raises(UnsafeTargetError):
         permitted_target(url, owned=True)
+
+
+@pytest.mark.parametrize("url", ["http://0.0.0.0:80", "http://[::]:80", "http://[::ffff:192.0.2.7]:80"])
+def test_what_only_leads_to_a_loopback_or_hides_another_machine_is_none(url: str) -> None:
+    with pytest.raises(UnsafeTargetError, match="--i-own-this-target"):
+        permitted_target(url)
 
 
 def test_a_generator_checks_for_itself_that_the_loopback_is_one() -> None:
