@@ -38,6 +38,9 @@ COMMANDS = {
         "gamebird.cli.rollout:app",
         "a rollout on a cluster: status, wait, promote, abort, retry, pause, undo, set-image",
     ),
+    "runbook": Command(
+        "gamebird.cli.runbook:runbook", "the page for incident responders of a rollout, commands filled in"
+    ),
     "trace": Command(
         "gamebird.cli.trace:app", "recorded traffic: access logs as one canonical file, drawn, sampled, anonymised"
     ),
