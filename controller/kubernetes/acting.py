@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -32,6 +33,7 @@ from controller.core.runs import AnalysisRun, RunKind
 from controller.core.snapshot import NO_METADATA
 from controller.kubernetes import labels
 from controller.kubernetes.analysis_runs import Sources, new_analysis_run
+from controller.kubernetes.api import ForbiddenError
 from controller.kubernetes.api.resources import PODS
 from controller.kubernetes.api.watching import Key
 from controller.kubernetes.cluster import Cluster
@@ -43,6 +45,8 @@ from controller.manifests.values import AnalysisTemplate, PodMetadata, Rollout, 
 from controller.traffic.routers import Router, RouterError
 
 Json = dict[str, Any]
+
+log = logging.getLogger(__name__)
 
 
 class ActingError(Exception):
@@ -78,6 +82,11 @@ class Actor:
                 handler(self, action, seen)
             except RouterError as error:
                 raise ActingError(str(error)) from error
+            except ForbiddenError as error:
+                if type(action) not in _CAN_BE_WITHOUT:
+                    raise
+                log.warning("an action is not allowed", extra={"object": str(seen.key), "why": str(error)})
+                return
             self.wrote(type(action).__name__)
 
     # ---- sets of pods
@@ -268,6 +277,9 @@ _HANDLERS: dict[type, Callable[..., None]] = {
     DeleteAnalysis: Actor._forget_run,
     EmitEvent: Actor._emit,
 }
+
+_CAN_BE_WITHOUT = frozenset({DeleteReplicaSet, DeleteAnalysis, SetPodMetadata})
+"""What needs rights that are not essential (`permissions`): the decision that asks for it may be an abort's."""
 
 
 def _first_metadata(rollout: Rollout, *, is_first: bool) -> PodMetadata:

@@ -15,7 +15,7 @@ from typing import Any
 from controller.core.actions import SetWeight
 from controller.manifests.values import GatewayApiRouting, Rollout, SetHeaderRoute, SetMirrorRoute
 from controller.traffic.gateway_rules import header_rule, mirror_rule, names_of, put_in, take_out
-from controller.traffic.routers import Objects, RouterError, whole_split
+from controller.traffic.routers import Objects, RouterError, whole_split, with_each
 
 Json = dict[str, Any]
 
@@ -32,13 +32,15 @@ class GatewayRouter:
 
     def set_weight(self, weight: SetWeight) -> None:
         """Let every HTTPRoute that the rollout names carry the weight."""
-        for name in self._names():
-            route = self._route(name)
-            changed = copy.deepcopy(route)
-            for stable, canary in self._pairs(changed):
-                canary["weight"], stable["weight"] = weight.canary, weight.total - weight.canary
-            if changed != route:
-                self.objects.replace(HTTP_ROUTE, changed)
+        with_each(self._names(), lambda name: self._weigh(name, weight))
+
+    def _weigh(self, name: str, weight: SetWeight) -> None:
+        route = self._route(name)
+        changed = copy.deepcopy(route)
+        for stable, canary in self._pairs(changed):
+            canary["weight"], stable["weight"] = weight.canary, weight.total - weight.canary
+        if changed != route:
+            self.objects.replace(HTTP_ROUTE, changed)
 
     def weight(self) -> int | None:
         """Return the weight that all rules of all routes carry.
@@ -59,21 +61,25 @@ class GatewayRouter:
             known = self._route(name)
             changed = copy.deepcopy(known)
             if route.matches:
-                put_in(changed, route.name, self._rule_for(route, changed))
+                put_in(changed, self._own(route.name), self._rule_for(route, changed))
             else:
-                take_out(changed, [route.name])
+                take_out(changed, [self._own(route.name)])
             if changed != known:
                 self.objects.replace(HTTP_ROUTE, changed)
 
     def remove_routes(self) -> None:
-        """Take every rule out that steps have set. An HTTPRoute that is not there has none."""
+        """Take every rule out that this rollout's steps have set. An HTTPRoute that is not there has none."""
         for name in self._names():
             known = self.objects.get(HTTP_ROUTE, name)
             changed = copy.deepcopy(known)
             if changed is not None:
-                take_out(changed, names_of(changed))
+                take_out(changed, [name for name in names_of(changed) if name.startswith(self._own(""))])
             if changed is not None and changed != known:
                 self.objects.replace(HTTP_ROUTE, changed)
+
+    def _own(self, name: str) -> str:
+        """Return the name of a step's route among those of other rollouts that share the HTTPRoute."""
+        return f"{self.rollout.name}/{name}"
 
     def _route(self, name: str) -> Json:
         found = self.objects.get(HTTP_ROUTE, name)

@@ -1,8 +1,8 @@
 """Rules that steps put into an HTTPRoute: header routes as the Gateway API plugin of Argo Rollouts makes them, mirrors.
 
-A rule has no name that every version of the Gateway API keeps. So an annotation of the route remembers, by the name of
-the step's route, how its rule looks: what it matches and where it sends. A rule that somebody has changed since is
-theirs, and stays.
+A rule has no name that every version of the Gateway API keeps. So an annotation of the route remembers, by the names of
+the rollout and of its step's route, how the rule looks: what it matches and where it sends. A rule that somebody has
+changed since is theirs, and stays.
 """
 
 from __future__ import annotations

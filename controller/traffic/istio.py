@@ -25,7 +25,7 @@ from controller.manifests.values import (
     SetMirrorRoute,
     StringMatch,
 )
-from controller.traffic.routers import Objects, RouterError, whole_split
+from controller.traffic.routers import Objects, RouterError, whole_split, with_each
 
 Json = dict[str, Any]
 
@@ -45,13 +45,15 @@ class IstioRouter:
         rule = self.routing.destination_rule
         if rule is not None:
             self._select(rule, weight)
-        for named in self.routing.virtual_services:
-            known = self._service(named)
-            changed = copy.deepcopy(known)
-            for stable, canary in self._pairs(changed, named):
-                canary["weight"], stable["weight"] = weight.canary, weight.total - weight.canary
-            if changed != known:
-                self.objects.replace(VIRTUAL_SERVICE, changed)
+        with_each(self.routing.virtual_services, lambda named: self._weigh(named, weight))
+
+    def _weigh(self, named: IstioVirtualService, weight: SetWeight) -> None:
+        known = self._service(named)
+        changed = copy.deepcopy(known)
+        for stable, canary in self._pairs(changed, named):
+            canary["weight"], stable["weight"] = weight.canary, weight.total - weight.canary
+        if changed != known:
+            self.objects.replace(VIRTUAL_SERVICE, changed)
 
     def weight(self) -> int | None:
         """Return the weight that all routes carry.

@@ -14,7 +14,7 @@ from typing import Any
 
 from controller.core.actions import SetWeight
 from controller.manifests.values import NginxRouting, Rollout, SetHeaderRoute, SetMirrorRoute
-from controller.traffic.routers import Objects, RouterError
+from controller.traffic.routers import Objects, RouterError, with_each
 
 Json = dict[str, Any]
 
@@ -44,8 +44,7 @@ class NginxRouter:
 
     def set_weight(self, weight: SetWeight) -> None:
         """Let every canary Ingress carry the weight."""
-        for name in self.routing.stable_ingresses:
-            self._set(name, weight)
+        with_each(self.routing.stable_ingresses, lambda name: self._set(name, weight))
 
     def weight(self) -> int | None:
         """Return the weight that all canary Ingresses carry, which is 0 for one that is not there.

@@ -6,13 +6,15 @@ requests, where that is asked for. Every call may be repeated, and writes nothin
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from controller.core.actions import SetWeight
 from controller.manifests.values import Rollout, SetHeaderRoute, SetMirrorRoute
 
 Json = dict[str, Any]
+T = TypeVar("T")
 
 
 class RouterError(Exception):
@@ -53,6 +55,22 @@ class Router(Protocol):
         ...
 
 
+def with_each(things: Iterable[T], act: Callable[[T], None]) -> None:
+    """Do something with each of them, also after one that stands in the way: an abort must reach the others.
+
+    Raises:
+        RouterError: what stood in the way, of all of them.
+    """
+    faults = []
+    for each in things:
+        try:
+            act(each)
+        except RouterError as error:
+            faults.append(str(error))
+    if faults:
+        raise RouterError("; ".join(faults))
+
+
 def whole_split(stable: int, canary: int, rollout: Rollout) -> int | None:
     """Return the canary's weight, if stable has the rest of the rollout's whole; else it is no split of ours."""
     return canary if stable == rollout.total_weight - canary else None
@@ -66,8 +84,7 @@ class Together:
 
     def set_weight(self, weight: SetWeight) -> None:
         """Let each router carry the weight."""
-        for router in self.routers:
-            router.set_weight(weight)
+        with_each(self.routers, lambda router: router.set_weight(weight))
 
     def weight(self) -> int | None:
         """Return the weight that all of them carry; None where one cannot tell or they differ."""
@@ -81,5 +98,4 @@ class Together:
 
     def remove_routes(self) -> None:
         """Remove the steps' routes from each router."""
-        for router in self.routers:
-            router.remove_routes()
+        with_each(self.routers, lambda router: router.remove_routes())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -387,3 +388,85 @@ def test_subsets_select_the_two_revisions_before_the_weight_is_set(tmp_path: Pat
     found = {each["name"]: each["labels"] for each in objects.items[("DestinationRule", "shop")]["spec"]["subsets"]}
     assert found["new"] == {"app": "shop", "rollouts-pod-template-hash": "new"}
     assert found["old"] == {"app": "shop", "rollouts-pod-template-hash": "old"}
+
+
+def second_of(item: Json) -> Json:
+    """Return another object like this one, named shop-2."""
+    return {**item, "metadata": {**item["metadata"], "name": "shop-2"}}
+
+
+def nginx_twice(tmp_path: Path, objects: Any) -> Router:
+    router = nginx(tmp_path, objects)
+    assert isinstance(router, NginxRouter)
+    objects.create("Ingress", second_of(objects.get("Ingress", "shop")))
+    return replace(router, routing=replace(router.routing, stable_ingresses=("shop", "shop-2")))
+
+
+def gateway_twice(tmp_path: Path, objects: Any) -> Router:
+    router = gateway(tmp_path, objects)
+    assert isinstance(router, GatewayRouter)
+    objects.create("HTTPRoute", second_of(objects.get("HTTPRoute", "shop")))
+    return replace(router, routing=replace(router.routing, http_routes=("shop", "shop-2")))
+
+
+def istio_twice(tmp_path: Path, objects: Any) -> Router:
+    router = istio(tmp_path, objects)
+    assert isinstance(router, IstioRouter)
+    objects.create("VirtualService", second_of(objects.get("VirtualService", "shop")))
+    (named,) = router.routing.virtual_services
+    return replace(router, routing=replace(router.routing, virtual_services=(named, replace(named, name="shop-2"))))
+
+
+TWICE = pytest.mark.parametrize(
+    ("make", "kind"),
+    [(nginx_twice, "Ingress"), (gateway_twice, "HTTPRoute"), (istio_twice, "VirtualService")],
+    ids=["nginx", "gateway", "istio"],
+)
+
+
+@TWICE
+def test_an_abort_reaches_the_second_object_although_the_first_is_gone(
+    make: Make, kind: str, tmp_path: Path, objects: Any
+) -> None:
+    router = make(tmp_path, objects)
+    router.set_weight(weight(50))
+    objects.delete(kind, "shop")
+    before = len(objects.writes)
+    with pytest.raises(RouterError, match=f"the {kind} shop "):
+        router.set_weight(weight(0))
+    assert len(objects.writes) == before + 1
+    objects.create(kind, {**objects.get(kind, "shop-2"), "metadata": {"name": "shop", "namespace": "team"}})
+    router.set_weight(weight(0))
+    assert router.weight() == 0
+
+
+def test_an_abort_of_several_routers_reaches_the_second_although_the_firsts_object_is_gone(
+    tmp_path: Path, objects: Any
+) -> None:
+    router = together(tmp_path, objects)
+    router.set_weight(weight(50))
+    objects.delete("Ingress", "shop")
+    with pytest.raises(RouterError, match="the Ingress shop "):
+        router.set_weight(weight(0))
+    backends = {ref["name"]: ref.get("weight") for ref in rules_of(objects.get("HTTPRoute", "shop"))[0]["backendRefs"]}
+    assert backends == {"shop-canary": 0, "shop-stable": 100}
+
+
+def test_two_rollouts_that_share_an_http_route_keep_their_rules_apart(tmp_path: Path, objects: Any) -> None:
+    shop = gateway(tmp_path, objects)
+    assert isinstance(shop, GatewayRouter)
+    strategy = replace(shop.rollout.strategy, stable_service="cart-stable", canary_service="cart-canary")
+    cart = replace(shop, rollout=replace(shop.rollout, name="cart", strategy=strategy))
+    route = objects.get("HTTPRoute", "shop")
+    split = [{"name": "cart-stable", "port": 80}, {"name": "cart-canary", "port": 80, "weight": 0}]
+    path = {"type": "PathPrefix", "value": "/cart"}
+    route["spec"]["rules"].append({"matches": [{"path": path}], "backendRefs": split})
+    objects.replace("HTTPRoute", route)
+    shop.set_route(HEADER)
+    only_shop = rules_of(objects.get("HTTPRoute", "shop"))
+    cart.set_route(HEADER)  # of the same name
+    assert len(rules_of(objects.get("HTTPRoute", "shop"))) == 5  # three of the user's, one of each rollout's step
+    cart.remove_routes()
+    assert rules_of(objects.get("HTTPRoute", "shop")) == only_shop
+    shop.remove_routes()
+    assert rules_of(objects.get("HTTPRoute", "shop")) == rules_of(route)

@@ -1,0 +1,77 @@
+"""What a controller without a right does: it goes on without housekeeping, and stops before anything that counts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from kubernetes.client import ApiClient
+
+from controller.core.actions import Action, CreateReplicaSet, DeleteAnalysis, DeleteReplicaSet, ScaleReplicaSet
+from controller.core.status import RolloutStatus
+from controller.kubernetes.api import Connection, ForbiddenError
+from controller.kubernetes.running import Controller, Settings
+
+Json = dict[str, Any]
+
+TEMPLATE: Json = {
+    "metadata": {"labels": {"app": "a"}},
+    "spec": {"containers": [{"name": "main", "image": "shop:1"}]},
+}
+ROLLOUT: Json = {
+    "apiVersion": "argoproj.io/v1alpha1",
+    "kind": "Rollout",
+    "metadata": {"name": "a", "namespace": "n", "uid": "u-1", "generation": 1, "resourceVersion": "5"},
+    "spec": {
+        "selector": {"matchLabels": {"app": "a"}},
+        "template": TEMPLATE,
+        "strategy": {"canary": {"steps": [{"setWeight": 20}]}},
+    },
+}
+OLD_SET: Json = {
+    "metadata": {
+        "name": "a-old",
+        "namespace": "n",
+        "uid": "u-2",
+        "resourceVersion": "6",
+        "creationTimestamp": "2026-01-01T00:00:00Z",
+        "labels": {"rollouts-pod-template-hash": "old"},
+        "ownerReferences": [{"kind": "Rollout", "name": "a", "uid": "u-1", "controller": True}],
+        "managedFields": [{"manager": "gamebird"}],
+    },
+    "spec": {"replicas": 1, "selector": {"matchLabels": {"app": "a"}}, "template": TEMPLATE},
+}
+
+
+class NothingAllowed(Connection):
+    """A server that allows nothing."""
+
+    def __init__(self) -> None:
+        super().__init__(ApiClient())
+
+    def call(self, method: str, path: str, **_: Any) -> Json:
+        raise ForbiddenError(f"{method} {path} is not allowed", status=403)
+
+
+def carry_out(action: Action) -> None:
+    controller = Controller(NothingAllowed(), Settings(), ask=lambda *_: pytest.fail("nothing is asked"))
+    controller.cluster.copies["ReplicaSet"].learn(OLD_SET)
+    seen = controller.observer.observe(ROLLOUT, RolloutStatus())
+    controller.rollouts.actor.carry_out(action, seen)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("action", [DeleteReplicaSet(pod_hash="old"), DeleteAnalysis(name="a-old-1")])
+def test_a_decision_goes_on_where_deleting_what_is_old_is_not_allowed(action: Action) -> None:
+    carry_out(action)
+
+
+@pytest.mark.parametrize(
+    "action",
+    [
+        ScaleReplicaSet(pod_hash="old", replicas=3, desired_replicas=3),
+        CreateReplicaSet(pod_hash="new", name="a-new", revision=2, desired_replicas=3),
+    ],
+)
+def test_a_decision_is_not_remembered_where_its_pods_may_not_be_scaled(action: Action) -> None:
+    with pytest.raises(ForbiddenError):
+        carry_out(action)
