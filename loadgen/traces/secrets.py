@@ -1,9 +1,10 @@
 """What opens a door or names a person in a path or a query is hashed before a trace is written, unless it is asked for.
 
 A log holds whatever clients put into their addresses. A trace must be fit to lie about, so what is known to be secret
-goes by default: values of parameters that are named like secrets, and whatever looks like a credential, an address of
-somebody or a card, wherever it stands. Everything else stays as it was recorded, or it could not be replayed; a trace
-that leaves the house goes through `anonymising`, which keeps only what is known to be harmless.
+goes by default: values of parameters that are named like secrets, also in an address within an address, and whatever
+looks like a credential, an address of somebody or a card, wherever it stands. Everything else stays as it was recorded,
+or it could not be replayed; a trace that leaves the house goes through `anonymising`, which keeps only what is known to
+be harmless.
 """
 
 from __future__ import annotations
@@ -47,15 +48,19 @@ _CREDENTIAL = re.compile(
 _TOKEN = re.compile(r"(?=[^0-9]*[0-9])(?=[^a-z]*[a-z])(?=[^A-Z]*[A-Z])[A-Za-z0-9_=-]{20,}")
 _ENCODED_MAX = 4
 _BETWEEN_PAIRS = re.compile(r"([&;])")
+_INNER = re.compile(r'(?:^|[?&;#])([^=?&;#]+)=([^&;#]+)|"([^"]+)"\s*:\s*"([^"]+)"')
+"""A pair in an address or a JSON text that is itself a value: where to go after the login, or what to filter for."""
 _USER_INFO = re.compile(r"(?<=://)[^/@\s]+(?=@)")
 
 # For Arrow, which looks at whole columns: anything that the rules below could find, and as little else as possible.
 _SUSPECT = (
-    r"(?i)@|%(?:[4-7]|25)|eyJ|[0-9](?:[ +-]|%20|%2b)?(?:[0-9](?:[ +-]|%20|%2b)?){12}|[a-z0-9_=-]{20}|;"
+    r"(?i)@|%(?:[4-7]|25|3[ad])|eyJ|[0-9](?:[ +-]|%20|%2b)?(?:[0-9](?:[ +-]|%20|%2b)?){12}|[a-z0-9_=-]{20}|;"
     r"|(?:sk|pk|rk|tok|whsec)_|gh[pousr]_|github_pat_|glpat-|xox[abprs]-|AKIA|ASIA|AIza|bearer|basic"
 )
-_SUSPECT_PATH = rf"{_SUSPECT}|(?:{'|'.join(sorted(_DOORS))})/"
-_SUSPECT_QUERY = rf"{_SUSPECT}|code=|key=|{'|'.join(sorted(_SECRET_WORDS | set(_SECRET_ENDINGS)))}"
+_SUSPECT_NAME = "|".join(sorted(_SECRET_WORDS | set(_SECRET_ENDINGS)))
+_SUSPECT_PATH = rf"{_SUSPECT}|=|(?:{'|'.join(sorted(_DOORS))})/"
+_SUSPECT_QUERY = rf"{_SUSPECT}|code=|key=|{_SUSPECT_NAME}"
+_SUSPECT_VALUE = rf'{_SUSPECT}|(?:code|key|{_SUSPECT_NAME})[a-z_-]*[="]'
 
 
 def is_secret_name(name: str) -> bool:
@@ -70,7 +75,14 @@ def looks_secret(text: str) -> bool:
     plain = _decoded(text)
     if _ADDRESS.search(plain) or _CREDENTIAL.search(plain) or _TOKEN.fullmatch(plain) or _USER_INFO.search(plain):
         return True
+    if any(_is_secret_pair(name or key, value or text) for name, value, key, text in _INNER.findall(plain)):
+        return True
     return any(_is_card(found[0]) for found in _CARD.finditer(plain))
+
+
+def _is_secret_pair(name: str, value: str) -> bool:
+    """Return whether a parameter's name says that its value is a secret."""
+    return is_secret_name(name) or (name.lower() in ("code", "key") and len(value) > _PLAIN_CODE_MAX_CHARS)
 
 
 def _decoded(text: str) -> str:
@@ -112,7 +124,7 @@ class Censor:
         for name, suspect, censored in (
             ("path", _SUSPECT_PATH, self.path),
             ("query", _SUSPECT_QUERY, self.query),
-            ("segment", _SUSPECT, self._value),
+            ("segment", _SUSPECT_VALUE, self._value),
         ):
             column = table.column(name)
             rows = pc.indices_nonzero(pc.fill_null(pc.match_substring_regex(column, suspect), False)).to_pylist()
@@ -137,7 +149,7 @@ class Censor:
         column = table.column("headers")
         # Most requests say the same of themselves, so each value is looked at once.
         values = pc.unique(pa.chunked_array([chunk.items for chunk in column.chunks], type=pa.string()))
-        if not pc.any(pc.match_substring_regex(values, _SUSPECT)).as_py():
+        if not pc.any(pc.match_substring_regex(values, _SUSPECT_VALUE)).as_py():
             return table
         before = [tuple(pairs) for pairs in column.to_pylist()]
         known = {pairs: tuple((name, self._value(value)) for name, value in pairs) for pairs in dict.fromkeys(before)}
@@ -167,5 +179,5 @@ class Censor:
         name, equals, value = pair.partition("=")
         if looks_secret(name):
             name = self._hash.of(name)
-        named = is_secret_name(name) or (name.lower() in ("code", "key") and len(value) > _PLAIN_CODE_MAX_CHARS)
-        return name + equals + (self._hash.of(value) if value and (named or looks_secret(value)) else value)
+        secret = value and (_is_secret_pair(name, value) or looks_secret(value))
+        return name + equals + (self._hash.of(value) if secret else value)

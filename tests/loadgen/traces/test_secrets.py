@@ -39,6 +39,12 @@ HIDDEN = {
     "/pay/3782-822463-10005/confirm": "3782-822463-10005",
     "/go?next=https%3A%2F%2Fjim%3Apa55%40intern.example%2F": "pa55",
     "http://kim:s3cret@orders.example/orders": "s3cret",
+    "/login?next=%2Freset%3Ftoken%3Dabc123": "abc123",  # the address to go to afterwards has secrets of its own
+    "/login?next=/reset?user=1%26token%3Dabc124": "abc124",
+    "/login?next=%252Freset%253Fpassword%253Dabc125": "abc125",
+    "/go/%2Freset%3Ftoken%3Dabc126": "abc126",
+    "/go?to=https%3A%2F%2Fx.example%2Fcb%23access_token%3Dabc127": "abc127",
+    "/search?filter=%7B%22password%22%3A%22abc128%22%7D": "abc128",
     "/hooks?url=sk_live_4eC39HqLyjWDarjtT1zdp7dc": "4eC39HqLyjWDarjtT1zdp7dc",
     "/orders?h=Bearer%20mF_9.B5f-4.1JqM": "mF_9.B5f-4.1JqM",
 }
@@ -51,6 +57,8 @@ STAYS = (
     "/password/reset",
     "/orders?id=1234567890123456",  # sixteen digits that are no card's number
     "/search?q=running+shoes+size+42",
+    "/login?next=%2Forders%3Fpage%3D2%26sort%3Dprice",
+    "/items/color=red;size=42",
 )
 
 
@@ -74,6 +82,12 @@ def test_what_is_no_secret_stays_as_it_was(target: str) -> None:
     assert censored(target) == target
 
 
+def test_an_address_in_a_header_alone_gives_its_secret_away_to_nobody() -> None:
+    held = asked("/")._replace(headers=(("referer", "https://orders.example/in?sessionKey=abc130"),))
+    [table] = Censor().tables([table_of([held])])
+    assert "abc130" not in str(requests_of(table))
+
+
 def test_one_secret_has_one_hash_so_that_what_belonged_together_still_does() -> None:
     [table] = Censor().tables([table_of([asked("/a?token=t1"), asked("/b?token=t1"), asked("/c?token=t2")])])
     first, second, third = (request.query for request in requests_of(table))
@@ -82,12 +96,16 @@ def test_one_secret_has_one_hash_so_that_what_belonged_together_still_does() -> 
 
 
 def test_headers_and_segments_that_hold_a_credential_are_hashed_too() -> None:
-    held = asked("/")._replace(headers=(("accept", "*/*"), ("x-user", "ann@example.com")), segment="bob@example.com")
+    came_from = "https://orders.example/reset?token=abc129"
+    held = asked("/")._replace(
+        headers=(("accept", "*/*"), ("x-user", "ann@example.com"), ("referer", came_from)), segment="bob@example.com"
+    )
     censor = Censor()
     [table] = censor.tables([table_of([held, asked("/")])])
     found = requests_of(table)[0]
     assert found.headers[0] == ("accept", "*/*")
     assert "example.com" not in str(found)
+    assert "abc129" not in str(found)
     assert censor.requests == 1
 
 
