@@ -254,8 +254,7 @@ class Actor:
 
     def _note_revision(self, seen: Observed, revision: int) -> None:
         if (seen.item["metadata"].get("annotations") or {}).get(labels.REVISION) != str(revision):
-            patch = {"metadata": {"annotations": {labels.REVISION: str(revision)}}}
-            seen.item.update(self.cluster.patch("Rollout", seen.key, patch))
+            seen.item.update(self.cluster.annotate("Rollout", seen.item, {labels.REVISION: str(revision)}))
 
 
 _HANDLERS: dict[type, Callable[..., None]] = {

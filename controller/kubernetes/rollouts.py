@@ -147,8 +147,8 @@ class RolloutReconciler:
             return
         annotations = seen.item["metadata"].get("annotations") or {}
         if annotations.get(labels.WORKLOAD_GENERATION) != seen.workload.generation:
-            patch = {"metadata": {"annotations": {labels.WORKLOAD_GENERATION: seen.workload.generation}}}
-            seen.item.update(self.cluster.patch("Rollout", seen.key, patch))
+            noted = {labels.WORKLOAD_GENERATION: seen.workload.generation}
+            seen.item.update(self.cluster.annotate("Rollout", seen.item, noted))
 
     def _remember(self, seen: Observed, status: RolloutStatus) -> None:
         stable, canary = names_by_role(seen.snapshot.rollout.strategy, status.stable_ping_pong)

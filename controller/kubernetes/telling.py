@@ -177,7 +177,7 @@ class JsonLines(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
         }
-        for name in ("object", "why", "again_s", "reason", "error"):
+        for name in ("object", "kind", "why", "again_s", "reason", "error"):
             if hasattr(record, name):
                 found[name] = getattr(record, name)
         found |= getattr(record, "facts", {})

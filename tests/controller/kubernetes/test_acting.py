@@ -7,9 +7,16 @@ from typing import Any
 import pytest
 from kubernetes.client import ApiClient
 
-from controller.core.actions import Action, CreateReplicaSet, DeleteAnalysis, DeleteReplicaSet, ScaleReplicaSet
+from controller.core.actions import (
+    Action,
+    CreateReplicaSet,
+    DeleteAnalysis,
+    DeleteReplicaSet,
+    ScaleReplicaSet,
+    SetRevision,
+)
 from controller.core.status import RolloutStatus
-from controller.kubernetes.api import Connection, ForbiddenError
+from controller.kubernetes.api import ConflictError, Connection, ForbiddenError
 from controller.kubernetes.running import Controller, Settings
 
 Json = dict[str, Any]
@@ -53,8 +60,22 @@ class NothingAllowed(Connection):
         raise ForbiddenError(f"{method} {path} is not allowed", status=403)
 
 
-def carry_out(action: Action) -> None:
-    controller = Controller(NothingAllowed(), Settings(), ask=lambda *_: pytest.fail("nothing is asked"))
+class AbortedMeanwhile(Connection):
+    """A server where somebody has aborted the rollout since it was read: its version is another."""
+
+    def __init__(self) -> None:
+        super().__init__(ApiClient())
+
+    def call(self, method: str, path: str, *, body: Any = None, **_: Any) -> Json:
+        if "/rollouts/" not in path:
+            return {**OLD_SET, **dict(body), "metadata": OLD_SET["metadata"]}
+        if body["metadata"].get("resourceVersion", "6") != "6":
+            raise ConflictError(f"{method} {path}: it was changed", status=409)
+        return {**ROLLOUT, "metadata": {**ROLLOUT["metadata"], "resourceVersion": "7"}, "status": {"abort": True}}
+
+
+def carry_out(action: Action, connection: Connection) -> None:
+    controller = Controller(connection, Settings(), ask=lambda *_: pytest.fail("nothing is asked"))
     controller.cluster.copies["ReplicaSet"].learn(OLD_SET)
     seen = controller.observer.observe(ROLLOUT, RolloutStatus())
     controller.rollouts.actor.carry_out(action, seen)  # type: ignore[arg-type]
@@ -62,7 +83,7 @@ def carry_out(action: Action) -> None:
 
 @pytest.mark.parametrize("action", [DeleteReplicaSet(pod_hash="old"), DeleteAnalysis(name="a-old-1")])
 def test_a_decision_goes_on_where_deleting_what_is_old_is_not_allowed(action: Action) -> None:
-    carry_out(action)
+    carry_out(action, NothingAllowed())
 
 
 @pytest.mark.parametrize(
@@ -74,4 +95,10 @@ def test_a_decision_goes_on_where_deleting_what_is_old_is_not_allowed(action: Ac
 )
 def test_a_decision_is_not_remembered_where_its_pods_may_not_be_scaled(action: Action) -> None:
     with pytest.raises(ForbiddenError):
-        carry_out(action)
+        carry_out(action, NothingAllowed())
+
+
+def test_a_revision_is_not_noted_over_an_abort_that_came_meanwhile() -> None:
+    # With the version of the answer, the decision's status would be stored over the abort that it has not seen.
+    with pytest.raises(ConflictError):
+        carry_out(SetRevision(pod_hash="old", revision=3), AbortedMeanwhile())
