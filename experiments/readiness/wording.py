@@ -12,6 +12,8 @@ SCHEMA = "gamebird.dev/readiness/v1"
 MARKER = "<!-- gamebird ready -->"
 """By this line a job finds its own comment again, and edits it instead of adding another."""
 
+_MARKS = frozenset("\\`*_[]|~#")
+_ENTITIES = {"<": "&lt;", ">": "&gt;", "&": "&amp;", "@": "&#64;"}
 _SIGNS = {Answer.YES: "✅ yes", Answer.NO: "❌ no", Answer.UNKNOWN: "❔ unknown"}
 
 
@@ -52,6 +54,5 @@ def as_markdown(case: Case, checklist: Checklist) -> str:
 
 def _plain(text: str) -> str:
     """Return a text that a Markdown table shows as it is: names and queries come from files that anybody wrote."""
-    for character in "\\`*_[]<>|~@#":
-        text = text.replace(character, {"<": "&lt;", ">": "&gt;", "@": "&#64;"}.get(character, "\\" + character))
-    return " ".join(text.split())
+    shown = "".join(_ENTITIES.get(letter, f"\\{letter}" if letter in _MARKS else letter) for letter in text)
+    return " ".join(shown.split())
