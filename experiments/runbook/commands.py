@@ -16,6 +16,11 @@ from experiments.runbook.journey import StepLine
 from experiments.runbook.metrics import may_be_inconclusive
 from promql.syntax.printing import duration_text
 
+_WHERE_USERS_ARE = {
+    True: "although users are on stable: that is what an abort looks like",
+    False: "and stays so when all users are back on stable: look at the weight and the pods, not at the phase",
+}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
@@ -107,8 +112,7 @@ def abort_effects(plan: Plan) -> tuple[str, ...]:
     return (
         *_abort_traffic(plan),
         *_abort_pods(plan),
-        "The phase is then `Degraded` (`RolloutAborted`), although users are on stable: that is what an abort looks "
-        "like.",
+        f"The phase is `Degraded` (`RolloutAborted`) at once, {_WHERE_USERS_ARE[plan.weighted and not plan.dynamic]}.",
         "Applying the same manifests again does **not** retry it. Another pod template or other steps begin again "
         "with the "
         "first step; stable's own pod template takes no steps and makes it Healthy.",
@@ -211,12 +215,15 @@ def old_pods(plan: Plan) -> tuple[str, ...]:
     if plan.scale_down_delay_s > 0:
         delay = duration_text(plan.scale_down_delay_s)
         return (
-            f"The old revision's pods stay for {delay} (`scaleDownDelaySeconds`), then they end: going back is "
-            f"quickest until then.",
+            f"After a promotion the old revision's pods stay for {delay} (`scaleDownDelaySeconds`), then they "
+            "end: until then going back is quickest.",
         )
     if plan.strict:
-        return ("`scaleDownDelaySeconds` is 0: the old revision's pods stay until somebody scales them down.",)
-    return ("`scaleDownDelaySeconds` is 0: the old revision's pods end at once.",)
+        return (
+            "`scaleDownDelaySeconds` is 0: after a promotion the old revision's pods stay until "
+            "somebody scales them down.",
+        )
+    return ("`scaleDownDelaySeconds` is 0: after a promotion the old revision's pods end at once.",)
 
 
 def _retry_effects(shortest: str) -> tuple[str, ...]:

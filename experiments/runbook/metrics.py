@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from controller.core.analysis import ERROR_RETRY_S
 from controller.core.evidence_deadlines import wait_s
-from controller.core.measuring import Answer, measure_metric
+from controller.core.measuring import Answer, failing_region, measure_metric
 from controller.core.runs import AnalysisPhase
 from controller.core.verdicts import counts_in_a_row
 from controller.manifests.policies import LATEST_HASH, STABLE_HASH, Policy
@@ -29,6 +29,7 @@ from experiments.runbook.queries import canary_labels, in_words
 from promql.syntax import PromQLSyntaxError, parse
 from promql.syntax.printing import duration_text, to_text
 from promql.syntax.requests import RequestCount, requests_behind
+from promql.syntax.shapes import NoShape, ratio_shape
 
 NEWEST, STABLE = "HASH_OF_THE_NEWEST", "HASH_OF_STABLE"
 """What stands on the page for the pod hashes, which only a running rollout knows."""
@@ -90,7 +91,7 @@ def _part(policy: Policy, metric: Metric, dry: bool, where: list[str]) -> Metric
     steps = [place for place in where if place.isdigit()]
     said = [place for place in where if not place.isdigit()]
     if steps:
-        said.insert(0, f"step {steps[0]}" if len(steps) == 1 else f"steps {', '.join(steps)}")
+        said.insert(0, f"at step {steps[0]}" if len(steps) == 1 else f"at steps {', '.join(steps)}")
     match metric.provider:
         case PrometheusProvider(query=query):
             text, language = shown(query).strip(), "promql"
@@ -103,9 +104,11 @@ def _part(policy: Policy, metric: Metric, dry: bool, where: list[str]) -> Metric
         case OtherProvider(kind=kind):
             text, language = "", ""
             about = [f"A provider of kind {code(kind)}: this page cannot say what it measures."]
-    facts = [*about, *_conditions(metric), _pace(metric), *_limits(metric), *_odd_answers(metric)]
+    facts = [*about, *_conditions(metric), _pace(metric)]
     if dry:
         facts.insert(0, "**Dry run: it is measured and shown, and decides nothing.**")
+    else:
+        facts += [*_limits(metric), *_odd_answers(metric)]
     return MetricPart(name=metric.name, where=" and ".join(said), query=text, language=language, facts=tuple(facts))
 
 
@@ -116,9 +119,9 @@ def _about_query(policy: Policy, metric: Metric, text: str) -> list[str]:
         return ["The query holds what is known only while the rollout runs, so it is not put into words here."]
     said = list(in_words(expr))
     strategy = policy.rollout.strategy
-    labels = canary_labels(expr, (NEWEST, strategy.canary_service, "canary"))
+    labels = canary_labels(expr, parts=(NEWEST, "canary"), whole=strategy.canary_service)
     if labels:
-        said.append(f"It looks at the canary by {', '.join(map(code, labels))}.")
+        said.append(f"It names the canary by {', '.join(map(code, labels))}.")
     else:
         said.append(
             "**Nothing in it names the canary**: where stable's pods report under the same labels, the value is of "
@@ -205,12 +208,27 @@ def _odd_answers(metric: Metric) -> list[str]:
         said.append(
             f"Floor: below {rules.requests_min} requests, or where their number is unknown, a value is "
             f"{_outcome(few.phase)}"
-            + ("." if rules.odds is None else "; a failure that is beyond doubt at that number counts all the same.")
+            + (
+                "."
+                if not _can_be_conclusive(metric)
+                else "; a failure that is beyond doubt at that number counts all the same."
+            )
         )
         waits = True
     if waits:
         said.append(f"Evidence that is missing for {time_text(wait_s(metric))}: {_DUE[rules.on_deadline]}.")
     return said
+
+
+def _can_be_conclusive(metric: Metric) -> bool:
+    """Return whether a failure below the floor may count: odds, one threshold, and a value of certain shape."""
+    provider = metric.provider
+    if metric.evidence.odds is None or failing_region(metric) is None or not isinstance(provider, PrometheusProvider):
+        return False
+    try:
+        return not isinstance(ratio_shape(parse(shown(provider.query))), NoShape)
+    except PromQLSyntaxError:
+        return False
 
 
 def _odd(metric: Metric) -> tuple[Answer, ...]:

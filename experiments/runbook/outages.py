@@ -37,7 +37,7 @@ def outage_lines(policy: Policy) -> tuple[str, ...]:
             "an outage there is noticed at the next step that measures."
         )
     else:
-        said.append("The analysis beside the steps asks it all the time, in pauses too.")
+        said.append("The analysis beside the steps asks it from its first step on, in pauses too.")
     said += [_of_metric(metric) for metric in metrics]
     said.append("An abort needs nothing of it: the commands above work while it is down.")
     return tuple(said)

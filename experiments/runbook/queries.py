@@ -41,14 +41,20 @@ def in_words(expr: Expr) -> tuple[str, ...]:
     return (f"No plain share or quantile ({shape.reason}).", f"It reads {reads or 'no series'}.")
 
 
-def canary_labels(expr: Expr, names: Iterable[str]) -> tuple[str, ...]:
-    """Return the matchers of the query that hold one of the names by which the canary is told from stable."""
-    wanted = [name for name in names if name]
+def canary_labels(expr: Expr, *, parts: Iterable[str], whole: str) -> tuple[str, ...]:
+    """Return the matchers of the query that tell the canary from stable by their values.
+
+    Args:
+        parts: what such a value holds somewhere: the canary's hash, the word itself.
+        whole: what such a value may be as a whole: the canary's Service; "" for none.
+    """
+    wanted = tuple(parts)
     found = [
         f"{matcher.name}{matcher.op}{_quoted(matcher.value)}"
         for selector in selectors(expr)
         for matcher in selector.matchers
-        if matcher.op in (MatchOp.EQUAL, MatchOp.MATCHES) and any(name in matcher.value for name in wanted)
+        if matcher.op in (MatchOp.EQUAL, MatchOp.MATCHES)
+        and (any(part in matcher.value for part in wanted) or matcher.value == (whole or None))
     ]
     return tuple(dict.fromkeys(found))
 

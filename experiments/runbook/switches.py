@@ -31,9 +31,8 @@ def switch_blocks(rollout: Rollout, shortest: str) -> tuple[str, ...]:
     else:
         listed = ", ".join(map(code, names))
         blocks.append(
-            f"{listed}: for a bad path in a good binary. Where the flags are a flagd file (`FLAGS` is its place, "
-            f"`off` its "
-            "safe variant), this turns the flag off for everybody; targeting rules of the flag still come first."
+            f"{listed}: for a bad path in a good binary. Where the flags are a flagd file (`FLAGS` is its place, `off` "
+            "its safe variant), this turns the flag off for everybody whom none of its targeting rules names."
         )
         blocks.append(fenced("\n".join(_flip(name) for name in names), "sh"))
         blocks.append(

@@ -52,7 +52,9 @@ def symptoms(policy: Policy, plan: Plan, target: Target, steps: tuple[StepLine, 
         )
     rows.append(
         Symptom(
-            seen="`Paused`, `manually paused`", means="somebody said `pause`; ask who (`describe` shows it)", do=resume
+            seen="`Paused`, `manually paused`",
+            means="somebody said `pause`; `describe` shows who, if it was by `gamebird rollout`",
+            do=resume,
         )
     )
     rows += _of_analysis(policy, abort, promote, retry)
@@ -97,7 +99,7 @@ def _of_analysis(policy: Policy, abort: str, promote: str, retry: str) -> list[S
             Symptom(
                 seen="An analysis goes on longer than it should, its measurements say `too few`",
                 means="fewer requests than the floor; it waits for more",
-                do="let it wait, or send traffic; its deadline stands with the metric above",
+                do="let it wait, or send traffic; its deadline stands with the metric below",
             )
         )
     return rows
