@@ -168,6 +168,12 @@ def test_no_role_has_a_wildcard_and_none_reads_secrets_unless_asked(render: Rend
         assert [rule["verbs"] for rule in secrets] == ([["get"]] if asked else [])
 
 
+def test_a_policy_without_ports_to_go_to_lets_nothing_but_questions_of_names_through(render: Render) -> None:
+    rules = one(render({"networkPolicy.egressPorts": []}), "NetworkPolicy")["spec"]["egress"]
+    # A rule whose list of ports is empty or missing would allow every port.
+    assert [[port["port"] for port in rule["ports"] or ()] for rule in rules] == [[53, 53]]
+
+
 def test_a_router_that_is_switched_off_is_not_written_to(render: Render) -> None:
     rendered = render({"routers.nginx": False, "routers.gatewayAPI": False, "routers.istio": False})
     rules = one(rendered, "ClusterRole")["rules"]
