@@ -68,7 +68,8 @@ class Leases:
             end: ends it; called also when `start` failed half-way, so it must be safe to repeat.
 
         Raises:
-            FaultError: it could not be put in force; nothing of it is left.
+            FaultError: it could not be put in force. Nothing of it is left, or what is left is known and tried again
+                at the end.
         """
         with self._lock:
             if self._closed:
@@ -76,15 +77,14 @@ class Leases:
             name = self._free_name(name)
             ends_s = self.clock.now_s() + for_s
             self._note({"do": "begin", "fault": name, "kind": kind, "lease_ends_s": ends_s})
-            try:
-                start()
-            except Exception as error:
-                end()
-                self._note({"do": "end", "fault": name, "why": "did not start"})
-                raise FaultError(f"{name} could not be put in force: {error}") from error
             timer = threading.Timer(self.clock.wall_s(for_s), self.end, args=(name, "lease"))
             timer.daemon = True
             self._held[name] = _Held(name=name, end=end, timer=timer, ends_s=ends_s)
+            try:
+                start()
+            except Exception as error:
+                self._take_back(name)
+                raise FaultError(f"{name} could not be put in force: {error}") from error
             began_s = self.clock.now_s()
             self.tell(FaultBegan(t_s=began_s, fault=name, kind=kind, detail=detail, lease_ends_s=ends_s))
             timer.start()
@@ -105,6 +105,16 @@ class Leases:
             del self._held[name]
             self._note({"do": "end", "fault": name, "why": why})
             self.tell(FaultEnded(t_s=self.clock.now_s(), fault=name, why=why))
+
+    def _take_back(self, name: str) -> None:
+        """End a fault that began half-way; nobody was told of it, so nobody is told of its end."""
+        try:
+            self._held[name].end()
+        except Exception as error:
+            self.failures.append(f"{name}: {error}")
+            return
+        del self._held[name]
+        self._note({"do": "end", "fault": name, "why": "did not start"})
 
     def end_all(self, why: str) -> None:
         """End every fault, the newest first."""

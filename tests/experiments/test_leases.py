@@ -122,6 +122,28 @@ def test_a_fault_that_fails_half_way_is_taken_back(leases: Leases) -> None:
     assert not leases.in_force
 
 
+def test_a_fault_that_fails_half_way_and_cannot_be_taken_back_at_once_is_ended_at_the_end(leases: Leases) -> None:
+    place, tries = Place(), []
+
+    def start() -> None:
+        place.break_it()
+        raise OSError("no such port")
+
+    def end() -> None:
+        tries.append(1)
+        if len(tries) == 1:
+            raise OSError("busy")
+        place.fix_it()
+
+    with pytest.raises(FaultError, match="no such port"):
+        leases.begin("fault", kind="test", detail="", for_s=100.0, start=start, end=end)
+    assert leases.in_force == ("fault",)
+    assert leases.failures == ["fault: busy"]
+    leases.close()
+    assert not place.broken
+    assert leases.in_force == ()
+
+
 def test_a_fault_that_cannot_be_ended_stays_known(leases: Leases) -> None:
     def stuck() -> None:
         raise OSError("stuck")
