@@ -1,13 +1,14 @@
 """Read a game day: a Chaos Toolkit experiment whose entry `gamebird` in `extensions` says what is rehearsed.
 
 Everything that can be wrong is found before anything is started, and all of it at once: fields, actions and their
-instants, the manifests that the file names, one expectation for each policy. What Chaos Toolkit defines keeps its
-names and its meaning. docs/gameday-files.md is the schema for people; nothing else reads these files.
+instants, the manifests that the file names, one expectation for each policy. What Chaos Toolkit itself defines is in
+`experiment_shapes`; what only some world or speed cannot have, in `refusals`. docs/gameday-files.md is the schema for
+people; nothing else reads these files.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -17,22 +18,16 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationIn
 from controller.core.conditions import ConditionError, ResultKind, compile_condition
 from controller.manifests.documents import Document, FieldPath, ManifestError, Problem, nearest, read_documents, shown
 from controller.manifests.loading import Policy, load
-from experiments.activity_checks import (
-    ACTIONS_MODULE,
-    CONTROL_MODULE,
-    activity_problems,
-    configuration_problems,
-    pauses_in,
-)
+from experiments.activity_checks import ACTIONS_MODULE, activity_problems, configuration_problems
+from experiments.experiment_shapes import Experiment
 from experiments.field_problems import field_problems
 from experiments.instants import Fault
-from experiments.method import ACTIONS, Action, AwaitVerdict, ChangeTraffic, DeployRelease
+from experiments.method import ACTIONS, Action, AwaitVerdict, DeployRelease
 from loadgen.traffic import Traffic, TrafficError, read_traffic
 from sim.releases import Release
 
 Verdict = Literal["promoted", "aborted", "paused", "degraded"]
 PolicyName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
-_PEAK_WITHIN_S = 3600.0  # how far ahead the shape of the traffic is searched for its highest rate
 _Limit = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)]
 
 
@@ -125,106 +120,6 @@ class Setup(_Value):
         return self
 
 
-class Provider(_Value):
-    """Who carries an activity out; only Python functions can be read as data."""
-
-    type: Literal["python", "process", "http"]
-    module: str | None = None
-    func: str | None = None
-    arguments: Any = None
-    secrets: Any = None
-    path: str | None = None
-    url: str | None = None
-    method: str | None = None
-    headers: dict[str, Any] | None = None
-    timeout: Any = None
-    verify_tls: bool | None = None
-    max_retries: int | None = None
-    expected_status: Any = None
-
-
-class Pauses(_Value):
-    """Chaos Toolkit's own waits, in seconds of the wall."""
-
-    before: Any = None
-    after: Any = None
-
-    @field_validator("before", "after")
-    @classmethod
-    def _a_duration(cls, value: Any) -> Any:
-        if isinstance(value, str) and "${" in value:
-            return value  # Chaos Toolkit puts a value of the experiment's configuration there
-        if value is None or (isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= 604_800):
-            return value
-        raise ValueError("a number of seconds, 0 or more")
-
-
-class Control(_Value):
-    """One of Chaos Toolkit's controls."""
-
-    name: str
-    provider: Provider
-    scope: Literal["before", "after"] | None = None
-    automatic: bool | None = None
-    ref: str | None = None
-
-
-class Activity(_Value):
-    """A probe or an action, as Chaos Toolkit defines it."""
-
-    type: Literal["probe", "action"] | None = None
-    name: str | None = None
-    ref: str | None = None
-    provider: Provider | None = None
-    tolerance: Any = None
-    pauses: Pauses | None = None
-    background: bool | None = None
-    timeout: float | None = None
-    secrets: Any = None
-    configuration: Any = None
-    controls: tuple[Control, ...] = ()
-    dry: Any = None
-
-    @model_validator(mode="after")
-    def _whole(self) -> Activity:
-        if self.ref is None and (self.type is None or self.name is None or self.provider is None):
-            raise ValueError("type, name and provider (or a ref to another activity)")
-        return self
-
-
-class Hypothesis(_Value):
-    """What holds while nothing is wrong."""
-
-    title: str
-    probes: tuple[Activity, ...] = ()
-    controls: tuple[Control, ...] = ()
-
-
-class Experiment(_Value):
-    """A Chaos Toolkit experiment, as far as a game day may go."""
-
-    title: Annotated[str, Field(min_length=1, max_length=200)]
-    description: Annotated[str, Field(min_length=1)]
-    version: str | None = None
-    tags: tuple[str, ...] = ()
-    contributions: dict[str, str] | None = None
-    configuration: dict[str, Any] | None = None
-    secrets: dict[str, Any] | None = None
-    controls: tuple[Control, ...] = ()
-    hypothesis: Hypothesis = Field(alias="steady-state-hypothesis")
-    method: Annotated[tuple[Activity, ...], Field(min_length=1)]
-    rollbacks: tuple[Activity, ...] = ()
-    runtime: dict[str, Any] | None = None
-    extensions: Annotated[tuple[dict[str, Any], ...], Field(min_length=1)]
-
-    @field_validator("controls")
-    @classmethod
-    def _with_our_control(cls, controls: tuple[Control, ...]) -> tuple[Control, ...]:
-        if sum(control.provider.module == CONTROL_MODULE for control in controls) != 1:
-            raise ValueError(f"a control with module {CONTROL_MODULE}, once: it starts and ends the world")
-        return controls
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MethodEntry:
     """One entry of the method: an action of ours, or None where another extension acts."""
@@ -298,72 +193,6 @@ def load_game_day(path: Path) -> GameDay:
         planned_faults=tuple(entry.action.func for entry in method if isinstance(entry.action, Fault)),
         planned_release=setup.release,
     )
-
-
-def refuse_pauses(game_day: GameDay, speed: float) -> None:
-    """Refuse Chaos Toolkit's own pauses when policy time is faster than the wall, on which they are counted.
-
-    Raises:
-        ManifestError: an entry of the method has pauses and `speed` is not 1.
-    """
-    if speed == 1:
-        return
-    document = read_documents(game_day.path)[0]
-    need = "to be given as at_s or when in the action's arguments, which are in policy time (or speed 1)"
-    problems = [document.problem(at, f"there at speed {speed:g}", need) for at in pauses_in(document)]
-    if problems:
-        raise ManifestError(problems)
-
-
-def refuse_traffic(game_day: GameDay, speed: float, *, rps_max: float) -> None:
-    """Refuse a speed at which one machine would have to send more than `rps_max` real requests/s.
-
-    Raises:
-        ManifestError: the traffic, or an action that changes it, asks for more.
-    """
-    document = read_documents(game_day.path)[0]
-    extensions = document.value["extensions"]
-    own = next(index for index, entry in enumerate(extensions) if entry.get("name") == "gamebird")
-    asked: list[tuple[FieldPath, float]] = [
-        (("extensions", own, "traffic", "rps"), game_day.setup.traffic.peak_rps(_PEAK_WITHIN_S))
-    ]
-    for index, entry in enumerate(game_day.method):
-        if isinstance(entry.action, ChangeTraffic):
-            asked.append((("method", index, "provider", "arguments", "rps"), entry.action.rps))
-    problems = [
-        document.problem(
-            at,
-            f"up to {rps:g} requests/s at speed {speed:g}, {rps * speed:g} real requests/s",
-            f"{rps_max:g} at most, so a speed of {rps_max / rps:g} or less",
-        )
-        for at, rps in asked
-        if rps * speed > rps_max
-    ]
-    if problems:
-        raise ManifestError(problems)
-
-
-def refuse_releases(game_day: GameDay, unplayable: Callable[[Release], Sequence[tuple[str, str]]]) -> None:
-    """Refuse releases that a world cannot play; a world that runs the team's own program plays none of them.
-
-    Args:
-        unplayable: of a release, the fields that the world cannot play, each with the reason.
-
-    Raises:
-        ManifestError: it cannot play the release under test, or stable.
-    """
-    if game_day.setup.command is not None:
-        return
-    document = read_documents(game_day.path)[0]
-    extensions = document.value["extensions"]
-    own = next(index for index, entry in enumerate(extensions) if entry.get("name") == "gamebird")
-    problems = [
-        document.problem(("extensions", own, side, *field.split(".")), f"not to be rehearsed, as {why}", "a simulation")
-        for side, release in (("release", game_day.setup.release), ("stable", game_day.setup.stable))
-        for field, why in unplayable(release)
-    ]
-    if problems:
-        raise ManifestError(problems)
 
 
 def _validated(model: type[Any], document: Document, at: FieldPath, problems: list[Problem]) -> Any:

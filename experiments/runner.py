@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 from controller.manifests.problems import ManifestError, Problem
 from experiments.chaos import stage
-from experiments.gameday_files import GameDay, refuse_releases, refuse_traffic
+from experiments.gameday_files import GameDay
 from experiments.provenance import collect
+from experiments.refusals import refuse_releases, refuse_traffic
 from experiments.rehearsal import Rehearsal, describe
 from experiments.report.series import series_of
 from experiments.report.writing import Rehearsed

@@ -99,8 +99,8 @@ def _listen_for_the_end() -> None:
 
 
 def _rehearsal_for(experiment: dict[str, Any]) -> Any:
-    from experiments.gameday_files import load_game_day, refuse_pauses
-    from experiments.refusals import refuse_faults
+    from experiments.gameday_files import load_game_day
+    from experiments.refusals import refuse_faults, refuse_pauses
     from experiments.runner import Options, check_releases, check_speed, make_rehearsal
     from experiments.scratch import scratch_folder
 

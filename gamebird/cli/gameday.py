@@ -316,9 +316,8 @@ def _rehearse(game_day: GameDay, policies: list[str], options: Options, *, quiet
     from rich.console import Console
 
     from experiments.facilitating import Facilitator
-    from experiments.gameday_files import refuse_pauses
     from experiments.live import PlainLines, watch
-    from experiments.refusals import refuse_faults
+    from experiments.refusals import refuse_faults, refuse_pauses
     from experiments.runner import rehearse
 
     refuse_pauses(game_day, options.speed)

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from controller.manifests.documents import ManifestError
-from experiments.gameday_files import load_game_day, refuse_pauses, refuse_traffic
+from experiments.gameday_files import load_game_day
 from experiments.method import AwaitVerdict, DeployRelease, PrometheusGone, When
+from experiments.refusals import refuse_pauses, refuse_traffic
 from experiments.runner import check_releases
 
 EXAMPLE = Path("examples/orders-api")

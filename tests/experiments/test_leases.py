@@ -141,7 +141,7 @@ def test_a_fault_that_fails_half_way_and_cannot_be_taken_back_at_once_is_ended_a
     assert leases.failures == ["fault: busy"]
     leases.close()
     assert not place.broken
-    assert leases.in_force == ()
+    assert not leases.in_force
 
 
 def test_a_fault_that_cannot_be_ended_stays_known(leases: Leases) -> None:
