@@ -98,11 +98,13 @@ def _both(
 
 def _pause(target: Target, plan: Plan) -> Command:
     effects = ["No further step begins, and nothing is scaled. An analysis that runs goes on, and may still abort."]
-    if not plan.weighted or plan.dynamic:
+    if plan.weighted and not plan.dynamic:
+        effects.append("An abort still moves all traffic to stable; the canary's pods then stay until a resume.")
+    else:
         why = "the ratio of pods makes the weight" if not plan.weighted else "stable has given up pods"
         effects.append(
             f"**Nothing is scaled while it is paused by hand, and {why} here: an abort then brings traffic back only "
-            "after a resume.** To get users off the canary, abort and resume."
+            "after a resume**, whatever the phase says. To get users off the canary, abort and resume."
         )
     return _both(target, "Pause: let no further step begin", "pause", tuple(effects))
 
