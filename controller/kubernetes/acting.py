@@ -160,7 +160,8 @@ class Actor:
         selector = f"{labels.POD_HASH}={action.pod_hash}"
         patch = _metadata_patch(before, action.metadata)
         for pod in self.cluster.connection.list_all(PODS, namespace, selector=selector)["items"]:
-            if patch and not _carries(pod, patch):
+            # Another rollout with this very template has pods with the same hash.
+            if patch and is_owned(pod, item["metadata"]["uid"]) and not _carries(pod, patch):
                 self.cluster.patch("Pod", Key(namespace, pod["metadata"]["name"]), {"metadata": patch})
 
     def _restart(self, action: RestartPod, seen: Observed) -> None:
@@ -277,7 +278,7 @@ _HANDLERS: dict[type, Callable[..., None]] = {
     EmitEvent: Actor._emit,
 }
 
-_CAN_BE_WITHOUT = frozenset({DeleteReplicaSet, DeleteAnalysis, SetPodMetadata})
+_CAN_BE_WITHOUT = frozenset({DeleteReplicaSet, DeleteAnalysis, ScaleWorkload, SetPodMetadata})
 """What needs rights that are not essential (`permissions`): the decision that asks for it may be an abort's."""
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from controller.kubernetes.api.connection import TIMEOUT_S, Connection
+from controller.kubernetes.api.connection import CONNECT_S, TIMEOUT_S, Connection
 from controller.kubernetes.api.errors import AlreadyExistsError, ApiError, ConflictError, NotFoundError
 from controller.kubernetes.api.resources import LEASES
 
@@ -38,7 +38,7 @@ class Terms:
 
     duration_s: float = 30.0
     renew_s: float = 4.0
-    margin_s: float = TIMEOUT_S
+    margin_s: float = CONNECT_S + TIMEOUT_S
 
     def __post_init__(self) -> None:
         if not 0 < self.renew_s < self.duration_s - self.margin_s:

@@ -13,11 +13,13 @@ from controller.core.actions import (
     DeleteAnalysis,
     DeleteReplicaSet,
     ScaleReplicaSet,
+    SetPodMetadata,
     SetRevision,
 )
 from controller.core.status import RolloutStatus
 from controller.kubernetes.api import ConflictError, Connection, ForbiddenError
 from controller.kubernetes.running import Controller, Settings
+from controller.manifests.values import FrozenMap, PodMetadata
 
 Json = dict[str, Any]
 
@@ -102,3 +104,27 @@ def test_a_revision_is_not_noted_over_an_abort_that_came_meanwhile() -> None:
     # With the version of the answer, the decision's status would be stored over the abort that it has not seen.
     with pytest.raises(ConflictError):
         carry_out(SetRevision(pod_hash="old", revision=3), AbortedMeanwhile())
+
+
+class TwoSetsOfPods(Connection):
+    """A server with a pod of the set and one of another rollout's, which has the same template and so the same hash."""
+
+    def __init__(self) -> None:
+        super().__init__(ApiClient())
+        self.patched: list[str] = []
+
+    def call(self, method: str, path: str, *, body: Any = None, **_: Any) -> Json:
+        if method == "PATCH":
+            self.patched.append(path.rpartition("/")[2])
+        if method != "GET":
+            return dict(body)
+        owners = {"mine": "u-2", "theirs": "u-3"}
+        references = {name: [{"kind": "ReplicaSet", "uid": uid, "controller": True}] for name, uid in owners.items()}
+        return {"items": [{"metadata": {"name": name, "ownerReferences": references[name]}} for name in owners]}
+
+
+def test_pods_of_another_rollout_with_the_same_hash_keep_their_metadata() -> None:
+    server = TwoSetsOfPods()
+    metadata = PodMetadata(labels=FrozenMap({"role": "canary"}), annotations=FrozenMap({}))
+    carry_out(SetPodMetadata(pod_hash="old", metadata=metadata), server)
+    assert server.patched == ["mine"]

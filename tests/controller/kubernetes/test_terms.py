@@ -8,6 +8,7 @@ from kubernetes.client import ApiClient
 
 from controller.core.status import RolloutStatus
 from controller.kubernetes.api import Connection, NotFoundError
+from controller.kubernetes.api.connection import CONNECT_S, TIMEOUT_S
 from controller.kubernetes.api.leases import Lease, Terms
 from controller.kubernetes.rollouts import RolloutReconciler
 from controller.kubernetes.running import Controller, Settings
@@ -82,3 +83,8 @@ def test_routes_are_worked_out_anew_when_the_lease_had_run_out() -> None:
     now_s[0] = 40.0  # good until 20; whoever led since has passed the first step, which sets a route
     lease.attempt()
     assert rollouts._routes_of(ROLLOUT, RolloutStatus(step_index=1), rollouts.term()) == ("h@0",)
+
+
+def test_a_write_that_began_while_this_candidate_led_ends_before_another_can_lead() -> None:
+    # A write is given up when no connection stands after CONNECT_S, or when no answer comes TIMEOUT_S after that.
+    assert Terms().margin_s >= CONNECT_S + TIMEOUT_S
