@@ -38,7 +38,10 @@ class StuckWeight(Fault):
 
 
 class KillPods(Fault):
-    """Pods of one side are ended by SIGKILL, once; a kubelet, or the fleet, starts them again after its back-off."""
+    """Pods of one side, `count` of them or all there are, are ended by SIGKILL, once.
+
+    A kubelet, or the fleet, starts them again after its back-off.
+    """
 
     func: ClassVar[str] = "kill_pods"
     worlds = _LOCAL
@@ -48,7 +51,10 @@ class KillPods(Fault):
 
 
 class FreezePods(Fault):
-    """Pods of one side stand still (SIGSTOP): connections are taken and nothing answers, until the fault ends."""
+    """Pods of one side, `count` of them or all there are, stand still (SIGSTOP) until the fault ends.
+
+    Connections are taken and nothing answers.
+    """
 
     func: ClassVar[str] = "freeze_pods"
     worlds = _LOCAL

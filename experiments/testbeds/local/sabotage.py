@@ -159,4 +159,4 @@ def _nothing() -> None:
 
 
 def _pods(count: int) -> str:
-    return "a pod" if count == 1 else f"{count} pods"
+    return "a pod" if count == 1 else f"up to {count} pods"
