@@ -120,13 +120,24 @@ def enough_pods(look: Look, replica_set: ReplicaSetSeen | None, weight: int) -> 
 
 def _set_step_routes(look: Look) -> None:
     step = look.step
-    if step is None or look.revision <= 1:
+    if step is None or look.revision <= 1 or _keeps_no_routes(look):
         return
     header, mirror = step.set_header_route, step.set_mirror_route
     if header is not None and _is_new_route(look, header.name):
         look.actions.append(SetHeaderRoute(route=header))
     if mirror is not None and _is_new_route(look, mirror.name):
         look.actions.append(SetMirrorRoute(route=mirror))
+
+
+def _keeps_no_routes(look: Look) -> bool:
+    """Return whether the steps' routes go: the update is over, ends, or has no pod to send anybody to.
+
+    Argo takes them away as well, and puts that of the current step back at every look; after an abort, which goes back
+    to the first step, that is the first one's, for as long as the rollout stays aborted.
+    """
+    new = look.new
+    is_over = look.is_fully_promoted or look.is_aborted or look.status.promote_full
+    return is_over or new is None or new.available == 0
 
 
 def _is_new_route(look: Look, name: str) -> bool:
@@ -192,8 +203,7 @@ def put_abort_first(look: Look) -> None:
     if not look.is_aborted or not plan.routed or look.is_fully_promoted or weights is None:
         return
     if look.weights is not None and look.weights.canary < weights.canary:
-        # False sorts first, and the order among equals stays: weights, then the canary Service, then the rest.
-        look.actions.sort(key=lambda action: (not isinstance(action, SetWeight), not _selects_canary(action)))
+        look.actions.sort(key=_rank_in_abort)  # the order among equals stays
         return
     if weights.canary == 0 or (plan.dynamic and plan.strict) or not enough_pods(look, look.stable, plan.total_weight):
         return
@@ -203,8 +213,20 @@ def put_abort_first(look: Look) -> None:
         canary_hash=weights.canary_hash,
         stable_hash=weights.stable_hash,
     )
-    look.actions = [first, *(action for action in look.actions if not isinstance(action, SetWeight))]
+    # Requests that a step's route sends to the canary whatever the weight is are users, too.
+    routes = [RemoveManagedRoutes()] if look.routes else []
+    others = [action for action in look.actions if not isinstance(action, (SetWeight, SetHeaderRoute, SetMirrorRoute))]
+    look.actions = [first, *routes, *others]
 
 
-def _selects_canary(action: Action) -> bool:
-    return isinstance(action, SelectService) and action.role == CANARY
+def _rank_in_abort(action: Action) -> int:
+    """Return how early an abort's action comes: weights, then the routes of steps, then the canary's Service."""
+    match action:
+        case SetWeight():
+            return 0
+        case RemoveManagedRoutes():
+            return 1
+        case SelectService(role=role) if role == CANARY:
+            return 2
+        case _:
+            return 3

@@ -6,7 +6,15 @@ from dataclasses import replace
 
 import pytest
 
-from controller.core.actions import ScaleReplicaSet, SelectService, SetScaleDownDeadline, SetWeight, StartAnalysis
+from controller.core.actions import (
+    RemoveManagedRoutes,
+    ScaleReplicaSet,
+    SelectService,
+    SetScaleDownDeadline,
+    SetWeight,
+    StartAnalysis,
+)
+from controller.core.actions import SetHeaderRoute as SetRoute
 from controller.core.decisions import decide
 from controller.core.driving import PlatformLedger, PodCounts
 from controller.core.operator import Word, ask
@@ -20,6 +28,7 @@ from controller.manifests.values import (
     CanaryStrategy,
     Extensions,
     FrozenMap,
+    HeaderMatch,
     MetricTemplate,
     NginxRouting,
     Parity,
@@ -30,7 +39,9 @@ from controller.manifests.values import (
     PrometheusProvider,
     Rollout,
     RolloutAnalysis,
+    SetHeaderRoute,
     Step,
+    StringMatch,
     TemplateRef,
     TrafficRouting,
 )
@@ -168,6 +179,40 @@ def test_a_failed_analysis_moves_the_router_before_anything_else_is_said():
     assert decision.actions[0] == SetWeight(canary=0, total=100, canary_hash=V2.pod_hash, stable_hash=V1.pod_hash)
     assert (decision.status.abort, decision.status.phase) == (True, Phase.DEGRADED)
     assert decision.status.message.endswith("Step-based analysis phase error/failed: because")
+
+
+TESTERS = Step(
+    set_header_route=SetHeaderRoute(
+        name="testers", matches=(HeaderMatch(header="x-tester", value=StringMatch(exact="yes")),)
+    )
+)
+
+
+def test_a_failed_analysis_takes_the_steps_routes_from_the_router_with_the_weight():
+    # Whoever carries the header meets the canary at every weight, so this is as urgent.
+    stage = in_canary(Step(set_weight=10), TESTERS, GATE)
+    assert stage.status.routes == ("testers@1",)
+    stage.finish_run(AnalysisPhase.FAILED)
+    weight = SetWeight(canary=0, total=100, canary_hash=V2.pod_hash, stable_hash=V1.pod_hash)
+    assert stage.look().actions[:2] == (weight, RemoveManagedRoutes())
+    assert RemoveManagedRoutes() in stage.rest()  # said again by the next decision, which notes it
+    assert stage.status.routes == ()
+
+
+def test_a_persons_abort_takes_the_steps_routes_from_the_router_right_after_the_weight():
+    metadata = PodMetadata(labels=FrozenMap({"role": "canary"}))
+    stage = in_canary(Step(set_weight=10), TESTERS, WAIT, canary_metadata=metadata)
+    stage.say(Word.ABORT)
+    assert [type(action) for action in stage.rest()][:3] == [SetWeight, RemoveManagedRoutes, SelectService]
+
+
+@pytest.mark.parametrize("steps", [(TESTERS, Step(set_weight=10), WAIT), (TESTERS, WAIT)])
+def test_an_abort_goes_back_to_the_first_step_without_its_route(steps):
+    stage = in_canary(*steps)
+    stage.say(Word.ABORT)
+    done = stage.rest()  # it comes to rest: a route that goes and comes at every look would be written for ever
+    assert not any(isinstance(action, SetRoute) for action in done)
+    assert stage.status.routes == ()
 
 
 def test_the_canary_service_is_moved_once_after_an_abort_and_never_back():
