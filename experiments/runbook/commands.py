@@ -116,8 +116,7 @@ def abort_effects(plan: Plan) -> tuple[str, ...]:
         *_abort_pods(plan),
         f"The phase is `Degraded` (`RolloutAborted`) at once, {_WHERE_USERS_ARE[plan.weighted and not plan.dynamic]}.",
         "Applying the same manifests again does **not** retry it. Another pod template or other steps begin again "
-        "with the "
-        "first step; stable's own pod template takes no steps and makes it Healthy.",
+        "with the first step; stable's own pod template takes no steps and makes it Healthy.",
         "Once the newest revision is promoted, an abort moves nothing any more: undo.",
         *(
             ("An abort does not stop a full promotion (`promote --full`) that is under way: undo instead.",)
@@ -130,11 +129,9 @@ def abort_effects(plan: Plan) -> tuple[str, ...]:
 def _abort_traffic(plan: Plan) -> tuple[str, ...]:
     if not plan.weighted:
         return (
-            f"There is no traffic router: traffic follows the pods. The canary's pods go and stable's come back a "
-            f"few at a "
-            f"time (at most {plan.surge} more and {plan.unavailable} fewer than {plan.replicas}), so **some users "
-            f"stay on "
-            "the canary until its last pod is gone**.",
+            "There is no traffic router: traffic follows the pods. The canary's pods go and stable's come back a few "
+            f"at a time (at most {plan.surge} more and {plan.unavailable} fewer than {plan.replicas}), so **some "
+            "users stay on the canary until its last pod is gone**.",
         )
     if not plan.dynamic:
         return (
@@ -144,13 +141,11 @@ def _abort_traffic(plan: Plan) -> tuple[str, ...]:
     if plan.strict:
         return (
             "Stable has given up pods (`dynamicStableScale`), so **the weight goes down in the steps' weights as "
-            "stable's pods come back**: "
-            "it takes as long as they take to start.",
+            "stable's pods come back**: it takes as long as they take to start.",
         )
     return (
         "Stable has given up pods (`dynamicStableScale`): the weight goes down as its pods come back, and to 0 as "
-        "soon as "
-        "they can take all traffic. It takes as long as they take to start.",
+        "soon as they can take all traffic. It takes as long as they take to start.",
     )
 
 
@@ -162,7 +157,7 @@ def _abort_pods(plan: Plan) -> tuple[str, ...]:
         if first is not None and first.replicas is not None:
             return (
                 f"`abortScaleDownDelaySeconds` is 0: the canary keeps the {first.replicas} pods of the first step's "
-                f"scale.",
+                "scale.",
             )
         return ("`abortScaleDownDelaySeconds` is 0: the canary's pods end with the weight; copy their logs before.",)
     if plan.dynamic and not plan.abort_delay_explicit:
@@ -170,13 +165,12 @@ def _abort_pods(plan: Plan) -> tuple[str, ...]:
     if plan.strict and plan.abort_delay_s >= RESYNC_S:
         return (
             f"The canary's pods end at once: a delay of {duration_text(plan.abort_delay_s)} is over the 15 minutes "
-            f"for which it is kept to.",
+            "for which it is kept to.",
         )
     written = "" if plan.abort_delay_explicit else ", the default of `abortScaleDownDelaySeconds`"
     return (
         f"The canary's pods stay for {duration_text(plan.abort_delay_s)} after stable is whole (time for their "
-        f"logs{written}), "
-        "then they end.",
+        f"logs{written}), then they end.",
     )
 
 
@@ -217,13 +211,13 @@ def old_pods(plan: Plan) -> tuple[str, ...]:
     if plan.scale_down_delay_s > 0:
         delay = duration_text(plan.scale_down_delay_s)
         return (
-            f"After a promotion the old revision's pods stay for {delay} (`scaleDownDelaySeconds`), then they "
-            "end: until then going back is quickest.",
+            f"After a promotion the old revision's pods stay for {delay} (`scaleDownDelaySeconds`), then they end: "
+            "until then going back is quickest.",
         )
     if plan.strict:
         return (
-            "`scaleDownDelaySeconds` is 0: after a promotion the old revision's pods stay until "
-            "somebody scales them down.",
+            "`scaleDownDelaySeconds` is 0: after a promotion the old revision's pods stay until somebody scales them "
+            "down.",
         )
     return ("`scaleDownDelaySeconds` is 0: after a promotion the old revision's pods end at once.",)
 
@@ -250,7 +244,7 @@ def _undo_effects(plan: Plan) -> tuple[str, ...]:
         *(
             (
                 f"It changes the {plan.rollout.workload_ref.kind} `{plan.rollout.workload_ref.name}`, whose pod "
-                f"template this rollout follows.",
+                "template this rollout follows.",
             )
             if plan.rollout.workload_ref is not None
             else ()
@@ -262,6 +256,6 @@ def _restart_effects(plan: Plan) -> tuple[str, ...]:
     at_once = max(plan.unavailable, 1)
     return (
         f"Pods older than the command are ended, {at_once} at a time, stable's first, and come back with the same "
-        f"template.",
+        "template.",
         "Neither weight nor step changes.",
     )

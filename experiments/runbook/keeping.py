@@ -44,8 +44,8 @@ def keep(text: str, file: Path, *, force: bool = False) -> bool:
             return False
         if before is not None and not force and not is_own(before):
             raise RunbookFileError(
-                f"{file} is edited by hand or was written by somebody else (its last line does not fit the rest); "
-                "it needs another name in --to, or --force to lose what stands there"
+                f"{file} is edited by hand or was written by somebody else (its last line does not fit the rest); it "
+                "needs another name in --to, or --force to lose what stands there"
             )
         _replace(text, file)
     except UnicodeDecodeError as error:

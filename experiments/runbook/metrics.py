@@ -25,6 +25,7 @@ from controller.manifests.values import (
 )
 from experiments.runbook.journey import time_text
 from experiments.runbook.markdown import code_outside_tables as code
+from experiments.runbook.markdown import plain
 from experiments.runbook.queries import canary_labels, in_words
 from promql.syntax import PromQLSyntaxError, parse
 from promql.syntax.printing import duration_text, to_text
@@ -40,6 +41,13 @@ _DUE = {
     EvidenceAction.PASS: "**the metric passes without evidence**",
     EvidenceAction.WAIT: "it goes on waiting",
 }
+
+_ODD = (
+    Answer(started_s=0.0, finished_s=0.0, value=()),
+    Answer(started_s=0.0, finished_s=0.0, value=(float("nan"),)),
+    Answer(started_s=0.0, finished_s=0.0, error="no answer"),
+)
+"""Answers that are no evidence, and behind which no requests are known to stand: too few of them for any floor."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,8 +133,8 @@ def _about_query(policy: Policy, metric: Metric, text: str) -> list[str]:
     else:
         said.append(
             "**Nothing in it names the canary**: where stable's pods report under the same labels, the value is of "
-            "both, "
-            "and a small canary hardly moves it. Look at the canary's own series before you believe a good value."
+            "both, and a small canary hardly moves it. Look at the canary's own series before you believe a good "
+            "value."
         )
     own = metric.evidence.requests_query
     behind = requests_behind(expr)
@@ -135,7 +143,7 @@ def _about_query(policy: Policy, metric: Metric, text: str) -> list[str]:
     elif isinstance(behind, RequestCount):
         said.append(f"Requests behind a value: {code(to_text(behind.query))}.")
     else:
-        said.append(f"How many requests stand behind a value cannot be derived ({behind.reason}).")
+        said.append(f"How many requests stand behind a value cannot be derived ({plain(behind.reason)}).")
     return said
 
 
@@ -172,15 +180,15 @@ def _limits(metric: Metric) -> list[str]:
         )
     if metric.success_condition and metric.failure_condition:
         said.append(
-            f"{_nth(metric.inconclusive_limit + 1)} Inconclusive measurement makes the analysis Inconclusive: "
-            "the rollout **pauses until a person decides**."
+            f"{_nth(metric.inconclusive_limit + 1)} Inconclusive measurement makes the analysis Inconclusive: the "
+            "rollout **pauses until a person decides**."
         )
     if metric.consecutive_success_limit and metric.measurements_wanted is not None:
         end = "Inconclusive (a pause)" if metric.failure_limit >= 0 else "Failed (an abort)"
         said.append(f"All {metric.measurements_wanted} measured without that streak: {end}.")
     said.append(
-        f"{_nth(metric.consecutive_error_limit + 1)} error in a row ends it in Error: the rollout **aborts**. "
-        f"After an error it is asked again {duration_text(ERROR_RETRY_S)} later."
+        f"{_nth(metric.consecutive_error_limit + 1)} error in a row ends it in Error: the rollout **aborts**. After "
+        f"an error it is asked again {duration_text(ERROR_RETRY_S)} later."
     )
     return said
 
@@ -200,27 +208,22 @@ def _odd_answers(metric: Metric) -> list[str]:
         said.append(
             f"An empty answer (no such series yet) is {_outcome(empty.phase)}; a NaN (0/0) is {_outcome(nan.phase)}."
         )
+    waits = any(measure_metric(metric, answer).phase is AnalysisPhase.MISSING for answer in _ODD)
     if rules.requests_min is None:
         said.append("No floor: a value counts however few requests stand behind it.")
-        waits = any(_outcome_waits(metric, answer) for answer in _odd(metric))
     else:
         few = measure_metric(metric, Answer(started_s=0.0, finished_s=0.0, value=(0.0,), requests=None))
+        proof = "; a failure that is beyond doubt at that number counts all the same" if _may_prove(metric) else ""
         said.append(
             f"Floor: below {rules.requests_min} requests, or where their number is unknown, a value is "
-            f"{_outcome(few.phase)}"
-            + (
-                "."
-                if not _can_be_conclusive(metric)
-                else "; a failure that is beyond doubt at that number counts all the same."
-            )
+            f"{_outcome(few.phase)}{proof}."
         )
-        waits = True
     if waits:
         said.append(f"Evidence that is missing for {time_text(wait_s(metric))}: {_DUE[rules.on_deadline]}.")
     return said
 
 
-def _can_be_conclusive(metric: Metric) -> bool:
+def _may_prove(metric: Metric) -> bool:
     """Return whether a failure below the floor may count: odds, one threshold, and a value of certain shape."""
     provider = metric.provider
     if metric.evidence.odds is None or failing_region(metric) is None or not isinstance(provider, PrometheusProvider):
@@ -229,18 +232,6 @@ def _can_be_conclusive(metric: Metric) -> bool:
         return not isinstance(ratio_shape(parse(shown(provider.query))), NoShape)
     except PromQLSyntaxError:
         return False
-
-
-def _odd(metric: Metric) -> tuple[Answer, ...]:
-    return (
-        Answer(started_s=0.0, finished_s=0.0, value=()),
-        Answer(started_s=0.0, finished_s=0.0, value=(float("nan"),)),
-        Answer(started_s=0.0, finished_s=0.0, error="no answer"),
-    )
-
-
-def _outcome_waits(metric: Metric, answer: Answer) -> bool:
-    return measure_metric(metric, answer).phase is AnalysisPhase.MISSING
 
 
 def _outcome(phase: AnalysisPhase) -> str:

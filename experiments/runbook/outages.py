@@ -49,19 +49,19 @@ def _of_metric(metric: Metric) -> str:
     match phase:
         case AnalysisPhase.ERROR:
             limit = metric.consecutive_error_limit
-            after = duration_text(limit * ERROR_RETRY_S)
-            slow = (limit + 1) * _timeout_s(metric) + limit * ERROR_RETRY_S
+            slow_s = (limit + 1) * _timeout_s(metric) + limit * ERROR_RETRY_S
+            slow = f"{duration_text(slow_s)} after the first question where every one runs into its timeout"
+            if limit == 0:
+                return f"{name}: the first silence aborts the rollout: at once where it refuses, at most {slow}."
             return (
                 f"{name}: each silence is an error, asked again {duration_text(ERROR_RETRY_S)} later whatever the "
-                f"interval. "
-                f"Error number {limit + 1} in a row aborts the rollout: {after} after the first where it refuses at "
-                f"once, "
-                f"at most {duration_text(slow)} after the first question where every one runs into its timeout."
+                f"interval. Error number {limit + 1} in a row aborts the rollout: "
+                f"{duration_text(limit * ERROR_RETRY_S)} after the first where it refuses at once, at most {slow}."
             )
         case AnalysisPhase.MISSING:
             return (
-                f"{name}: silence is waited for and counts towards no limit. After {time_text(wait_s(metric))} "
-                f"the policy says `{metric.evidence.on_deadline.value}`."
+                f"{name}: silence is waited for and counts towards no limit. After {time_text(wait_s(metric))} the "
+                f"policy says `{metric.evidence.on_deadline.value}`."
             )
         case AnalysisPhase.SUCCESSFUL:
             return f"{name}: **silence is taken as good**, because the policy says so (`gamebird.dev/on-error: pass`)."

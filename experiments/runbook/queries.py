@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from experiments.runbook.markdown import code_outside_tables as code
+from experiments.runbook.markdown import plain
 from promql.syntax.explaining import explain
 from promql.syntax.printing import duration_text, number_text, to_text
 from promql.syntax.reading import longest_window_s, selectors
@@ -33,12 +34,11 @@ def in_words(expr: Expr) -> tuple[str, ...]:
             selector = selectors(shape.observations)[0]
             return (
                 f"The p{share}{_unit(selector)}{scaled}: {share} % of the requests that {_counted(selector)} "
-                f"counted{window} "
-                "were this fast or faster.",
+                f"counted{window} were this fast or faster.",
             )
     told = explain(expr)
     reads = "; ".join(map(code, told.reads))
-    return (f"No plain share or quantile ({shape.reason}).", f"It reads {reads or 'no series'}.")
+    return (f"No plain share or quantile ({plain(shape.reason)}).", f"It reads {reads or 'no series'}.")
 
 
 def canary_labels(expr: Expr, *, parts: Iterable[str], whole: str) -> tuple[str, ...]:

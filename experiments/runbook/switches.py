@@ -31,20 +31,20 @@ def switch_blocks(rollout: Rollout, shortest: str) -> tuple[str, ...]:
     else:
         listed = ", ".join(map(code, names))
         blocks.append(
-            f"{listed}: for a bad path in a good binary. Where the flags are a flagd file (`FLAGS` is its place, `off` "
-            "its safe variant), this turns the flag off for everybody whom none of its targeting rules names."
+            f"{listed}: for a bad path in a good binary. Where the flags are a flagd file (`FLAGS` is its place, "
+            "`off` its safe variant), this turns the flag off for everybody whom none of its targeting rules names."
         )
         blocks.append(fenced("\n".join(_flip(name) for name in names), "sh"))
         blocks.append(
-            "A flip makes no new revision: neither weight nor step nor pod changes, and an abort stays possible. "
-            "It reaches stable's pods, too. The rollout's metrics see it once their windows have passed."
+            "A flip makes no new revision: neither weight nor step nor pod changes, and an abort stays possible. It "
+            "reaches stable's pods, too. The rollout's metrics see it once their windows have passed."
         )
     variables = flag_variables(rollout)
     if variables:
         listed = ", ".join(map(code, variables))
         blocks.append(
-            f"**No kill switch:** {listed} in the pod template. Another value is a new revision: "
-            f"it takes all steps, {shortest} at least."
+            f"**No kill switch:** {listed} in the pod template. Another value is a new revision: it takes all steps, "
+            f"{shortest} at least."
         )
     return tuple(blocks)
 
