@@ -38,6 +38,7 @@ def effect_of(action: Fault, world: World, load: LoadProcess) -> Effect:
                 start=lambda: world.set_flag(flag, on=on),
                 end=lambda: world.set_flag(flag, on=None),
                 detail=f"the flag {flag} is {'on' if on else 'off'} for everybody",
+                place=f"flag {flag}",
             )
         case _ if isinstance(world, Breakable):
             return world.effect_of(action)
@@ -50,4 +51,5 @@ def _at_the_proxy(world: World, side: str, fault: dict[str, Any], detail: str) -
         start=lambda: world.set_proxy_fault(side, fault),
         end=lambda: world.set_proxy_fault(side, None),
         detail=detail,
+        place=f"proxy {side}",
     )

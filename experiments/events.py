@@ -188,7 +188,7 @@ class FaultEnded:
 
     t_s: float
     fault: str
-    why: str  # "lease", "restored", "teardown"
+    why: str  # "lease", "restored", "replaced" by another fault of the same place, "teardown"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

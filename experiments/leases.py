@@ -31,11 +31,16 @@ class FaultError(RuntimeError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Effect:
-    """What a fault does: how it is put in force, how it ends (safe to repeat), and what it is in words."""
+    """What a fault does: how it is put in force, how it ends (safe to repeat), and what it is in words.
+
+    Attributes:
+        place: what it takes hold of, where faults of another kind take hold of it too; "": only its own kind does.
+    """
 
     start: Callable[[], None]
     end: Callable[[], None]
     detail: str
+    place: str = ""
 
 
 @dataclass(slots=True)
@@ -44,6 +49,7 @@ class _Held:
     end: Callable[[], None]
     timer: threading.Timer
     ends_s: float
+    place: str
 
 
 @dataclass(slots=True, kw_only=True)
@@ -59,13 +65,22 @@ class Leases:
     _closed: bool = False
 
     def begin(
-        self, name: str, *, kind: str, detail: str, for_s: float, start: Callable[[], None], end: Callable[[], None]
+        self,
+        name: str,
+        *,
+        kind: str,
+        detail: str,
+        for_s: float,
+        start: Callable[[], None],
+        end: Callable[[], None],
+        place: str = "",
     ) -> None:
         """Put a fault in force for `for_s` seconds of policy time at most.
 
         Args:
             start: puts it in force.
             end: ends it; called also when `start` failed half-way, so it must be safe to repeat.
+            place: what it takes hold of. One that is in force there ends first, or its end would later be this one's.
 
         Raises:
             FaultError: it could not be put in force. Nothing of it is left, or what is left is known and tried again
@@ -74,12 +89,14 @@ class Leases:
         with self._lock:
             if self._closed:
                 raise FaultError(f"{name}: the rehearsal is over")
+            for held in [held for held in self._held.values() if place and held.place == place]:
+                self.end(held.name, "replaced")
             name = self._free_name(name)
             ends_s = self.clock.now_s() + for_s
             self._note({"do": "begin", "fault": name, "kind": kind, "lease_ends_s": ends_s})
             timer = threading.Timer(self.clock.wall_s(for_s), self.end, args=(name, "lease"))
             timer.daemon = True
-            self._held[name] = _Held(name=name, end=end, timer=timer, ends_s=ends_s)
+            self._held[name] = _Held(name=name, end=end, timer=timer, ends_s=ends_s, place=place)
             try:
                 start()
             except Exception as error:

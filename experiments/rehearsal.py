@@ -199,6 +199,7 @@ class Rehearsal:
             for_s=for_s,
             start=effect.start,
             end=effect.end,
+            place=effect.place or action.func,
         )
         return {"done": True, "at_s": round(self._now_s(), 3), "for_s": for_s, "detail": effect.detail}
 

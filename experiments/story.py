@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from experiments.events import (
@@ -186,20 +186,25 @@ def _blamed(
 
 
 def fault_lines(events: Sequence[Event], t0_s: float) -> tuple[FaultLine, ...]:
-    """Return every fault that was put in force, with its end."""
-    ended = {event.fault: event for event in events if isinstance(event, FaultEnded)}
-    return tuple(
-        FaultLine(
-            name=event.fault,
-            kind=event.kind,
-            detail=event.detail,
-            began_s=event.t_s - t0_s,
-            ended_s=ended[event.fault].t_s - t0_s if event.fault in ended else None,
-            why=ended[event.fault].why if event.fault in ended else "",
-        )
-        for event in events
-        if isinstance(event, FaultBegan)
-    )
+    """Return every fault that was put in force, with its own end: a later one may have the name of one that is over."""
+    lines: list[FaultLine] = []
+    in_force: dict[str, int] = {}  # where in the list each is
+    for event in events:
+        if isinstance(event, FaultBegan):
+            in_force[event.fault] = len(lines)
+            line = FaultLine(
+                name=event.fault,
+                kind=event.kind,
+                detail=event.detail,
+                began_s=event.t_s - t0_s,
+                ended_s=None,
+                why="",
+            )
+            lines.append(line)
+        elif isinstance(event, FaultEnded) and event.fault in in_force:
+            at = in_force.pop(event.fault)
+            lines[at] = replace(lines[at], ended_s=event.t_s - t0_s, why=event.why)
+    return tuple(lines)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -144,6 +144,29 @@ def test_a_fault_that_fails_half_way_and_cannot_be_taken_back_at_once_is_ended_a
     assert not leases.in_force
 
 
+def test_a_fault_of_a_place_ends_before_another_one_takes_hold_of_it(leases: Leases, events: list[Event]) -> None:
+    done: list[str] = []
+
+    def put(name: str, place: str) -> None:
+        leases.begin(
+            name,
+            kind="test",
+            detail="",
+            for_s=100.0,
+            start=lambda: done.append(f"{name} begins"),
+            end=lambda: done.append(f"{name} ends"),
+            place=place,
+        )
+
+    put("errors", "proxy canary")
+    put("elsewhere", "proxy stable")
+    put("delay", "proxy canary")
+    assert done == ["errors begins", "elsewhere begins", "errors ends", "delay begins"]
+    assert leases.in_force == ("elsewhere", "delay")
+    assert [event.why for event in events if isinstance(event, FaultEnded)] == ["replaced"]
+    leases.close()
+
+
 def test_a_fault_that_cannot_be_ended_stays_known(leases: Leases) -> None:
     def stuck() -> None:
         raise OSError("stuck")

@@ -102,7 +102,12 @@ class Sabotage:
                 return _effect(lambda: self._lose(share, side), self._find, detail)
             case LabelRenamed(label=label, to=to):
                 detail = f"the label {label} is called {to}"
-                return _effect(lambda: evidence.rename(label, to), lambda: evidence.rename(label, None), detail)
+                return Effect(
+                    start=lambda: evidence.rename(label, to),
+                    end=lambda: evidence.rename(label, None),
+                    detail=detail,
+                    place=f"label {label}",
+                )
             case MetricLies(metric=metric, labels=labels):
                 still = Selection(metric=metric, labels=labels or {})
                 return _effect(
