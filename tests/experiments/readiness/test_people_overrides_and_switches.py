@@ -82,6 +82,15 @@ def test_a_record_from_before_words_were_kept_leaves_them_unknown(
     assert "do not say what operators did" in left.text
 
 
+def test_what_people_typed_on_a_cluster_is_not_known(
+    repository: TeamRepository, now: datetime, case_of: CaseOf
+) -> None:
+    repository.forget_drills()
+    repository.drill(now - timedelta(days=1), world="cluster")
+    _, left = check_overrides(case_of(repository))
+    assert left.answer is Answer.UNKNOWN
+
+
 def test_a_record_has_the_words_with_seconds_since_the_deployment(repository: TeamRepository) -> None:
     [record] = read_records(repository.records).records
     said = [(line["word"], line["t_s"]) for line in record.data["operator"]]
