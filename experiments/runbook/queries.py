@@ -29,12 +29,12 @@ def in_words(expr: Expr) -> tuple[str, ...]:
             scaled = "" if shape.scale == 1 else f", times {number_text(shape.scale)}"
             return (f"{_ratio(shape, window)}{scaled}.",)
         case QuantileShape():
-            share = number_text(100 * shape.q)
+            share = number_text(round(100 * shape.q, 9))
             scaled = "" if shape.scale == 1 else f", times {number_text(shape.scale)}"
             selector = selectors(shape.observations)[0]
             return (
-                f"The p{share}{_unit(selector)}{scaled}: {share} % of the requests that {_counted(selector)} "
-                f"counted{window} were this fast or faster.",
+                f"The p{share}{_unit(selector)}{scaled}: {share} % of what {_counted(selector)} counted{window} "
+                "was at most this.",
             )
     told = explain(expr)
     reads = "; ".join(map(code, told.reads))
@@ -75,7 +75,7 @@ def _ratio(shape: RatioShape, window: str) -> str:
         side = "without" if shape.complemented else "with"
         labels = ", ".join(code(f"{one.name}{one.op}{_quoted(one.value)}") for one in extra)
         known = " (answers of 5xx)" if len(extra) == 1 and _is_5xx(extra[0]) else ""
-        return f"Of all requests that {_counted(wholes[0])} counted{window}, the share {side} {labels}{known}"
+        return f"Of all that {_counted(wholes[0])} counted{window}, the share {side} {labels}{known}"
     others = "all but " if shape.complemented else ""
     part = " and ".join(_counted(one) for one in parts)
     whole = " and ".join(_counted(one) for one in wholes)

@@ -37,12 +37,12 @@ def test_the_examples_queries_are_put_into_words(page_of: Page, example_files: t
     errors, latency = section(page, "### error-rate"), section(page, "### latency-p95")
     assert "Measured at steps 3, 6, 9." in errors
     assert (
-        'Of all requests that `http_requests_total{service="orders-api"}` counted in the last 5m, '
+        'Of all that `http_requests_total{service="orders-api"}` counted in the last 5m, '
         'the share with `status=~"5.."` (answers of 5xx).'
     ) in errors
     assert (
-        'The p95, in seconds: 95 % of the requests that `http_request_duration_seconds_bucket{service="orders-api"}` '
-        "counted in the last 5m were this fast or faster."
+        'The p95, in seconds: 95 % of what `http_request_duration_seconds_bucket{service="orders-api"}` '
+        "counted in the last 5m was at most this."
     ) in latency
     assert "**Nothing in it names the canary**" in errors
     assert "Good if `result[0] < 0.350`; else Failed." in latency
