@@ -14,10 +14,12 @@ from experiments.readiness.case import Case
 from experiments.readiness.metrics import deciding_metrics
 from experiments.readiness.separation import Side, sides
 from promql.syntax import to_text
-from promql.syntax.tree import VectorSelector
+from promql.syntax.tree import METRIC_NAME, MatchOp, VectorSelector
 
 TIMEOUT_S = 10.0
 _BOTH = 2  # revisions
+_PARTS = ("le", "status", "code")
+"""Labels that pick a part of the requests: which of them there are says nothing of revisions."""
 
 
 def check_live_series(case: Case) -> tuple[Finding, ...]:
@@ -38,9 +40,15 @@ def check_live_series(case: Case) -> tuple[Finding, ...]:
 
 
 def _finding(client: PrometheusClient, case: Case, selector: VectorSelector, label: str) -> Finding:
-    kept = tuple(
-        m for m in selector.matchers if m.name in ("__name__",) or m.name not in (label, "le", "status", "code")
-    )
+    kept = tuple(matcher for matcher in selector.matchers if matcher.name not in (label, *_PARTS))
+    told_by = [matcher for matcher in selector.matchers if matcher.name == label]
+    scoped = any(matcher.name != METRIC_NAME for matcher in kept)
+    if not scoped or any(matcher.op is not MatchOp.EQUAL for matcher in told_by):
+        # Without the matcher other services' series would be counted, or every pod for a revision of its own.
+        return unknown(
+            f"{case.prometheus}: {to_text(selector)} cannot be asked for both revisions of this service alone",
+            f"select the service by one label and the revision by another, with {label}=",
+        )
     every = to_text(replace(selector, matchers=kept, offset_s=0.0, at=None))
     named = f"{case.prometheus}: {every}"
     try:

@@ -57,5 +57,21 @@ def test_both_revisions_have_the_label_or_it_is_no_yes(
     assert len(found) == 2  # one for each metric that the queries read
 
 
+@pytest.mark.parametrize(
+    "selected", ['service="orders-api-canary"', 'service="orders-api",pod=~"orders-api-{{args.canary_hash}}-.*"']
+)
+def test_what_could_count_other_services_or_single_pods_is_not_taken_for_two_revisions(
+    repository: TeamRepository, case_of: CaseOf, selected: str
+) -> None:
+    repository.replace(
+        "deploy/analysis-template.yaml",
+        'service="{{args.service_name}}",pod_template_hash="{{args.canary_hash}}"',
+        selected,
+    )
+    found = check_live_series(case_of(repository, prometheus="http://127.0.0.1:9"))  # nothing is asked
+    assert worst(found) is Answer.UNKNOWN
+    assert all("cannot be asked" in one.text for one in found)
+
+
 def test_without_an_address_nothing_is_asked(repository: TeamRepository, case_of: CaseOf) -> None:
     assert check_live_series(case_of(repository)) == ()
