@@ -40,13 +40,19 @@ def check_abort_path(case: Case) -> tuple[Finding, ...]:
         failed = [one for one in later if not one.holds]
         if failed:
             return (no(f"the newest drill of these manifests did not pass: {told(failed[-1], case.now)}", play),)
+        if case.records.refused:
+            # It may be a later drill of these very manifests that did not pass.
+            text = f"passed: {told(newest, case.now)}; but what cannot be believed may be a later one: {_refused(case)}"
+            return (unknown(text, "bring back what was written, or take it out and drill again"),)
         return (yes(f"passed: {told(newest, case.now)}; router: {_ROUTERS[newest.world]}"),)
     return (_why_not(case, meant, good, play),)
 
 
 def _why_not(case: Case, meant: list[Record], good: list[Record], play: str) -> Finding:
     if good:
-        return no(f"the last that passed is too old: {told(good[-1], case.now)}; 30 days count", play)
+        return no(
+            f"the last that passed does not count: {told(good[-1], case.now)}; drills of the last 30 days do", play
+        )
     if meant:
         newest = meant[-1]
         if newest.holds:
@@ -56,9 +62,12 @@ def _why_not(case: Case, meant: list[Record], good: list[Record], play: str) -> 
     beside = f"; {others} records there are of other manifests, or of drills that abort nothing" if others else ""
     text = f"{case.records_folder} holds no record of an abort drill of these manifests{beside}"
     if case.records.refused:
-        named = "; ".join(f"{file.name}: {why}" for file, why in case.records.refused)
-        return unknown(f"{text}; what cannot be believed: {named}", play)
+        return unknown(f"{text}; what cannot be believed: {_refused(case)}", play)
     return no(text, play)
+
+
+def _refused(case: Case) -> str:
+    return "; ".join(f"{file.name}: {why}" for file, why in case.records.refused)
 
 
 def usable(case: Case) -> Iterator[Record]:

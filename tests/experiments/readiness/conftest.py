@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from team_repository import TeamRepository, team_repository
@@ -15,6 +15,10 @@ from loadgen.traffic import Traffic
 from sim.releases import Release
 from sim.scenarios import Scenario
 
+SCENARIOS: tuple[tuple[str, Literal["good", "bad"], Release], ...] = (
+    ("good", "good", Release()),
+    ("errors-5pct", "bad", Release(errors=0.05)),
+)
 NOW = datetime(2026, 3, 31, 12, 0, tzinfo=UTC)
 
 
@@ -32,8 +36,7 @@ def repository(tmp_path: Path) -> TeamRepository:
 def case_of() -> Callable[..., Case]:
     """Return the case of a repository, with some of how it is gathered changed."""
     scenarios = tuple(
-        Scenario(name=name, kind=kind, release=release, traffic=Traffic(rps=100))
-        for name, kind, release in (("good", "good", Release()), ("errors-5pct", "bad", Release(errors=0.05)))
+        Scenario(name=name, kind=kind, release=release, traffic=Traffic(rps=100)) for name, kind, release in SCENARIOS
     )
 
     def make(repository: TeamRepository, **changes: Any) -> Case:

@@ -102,6 +102,17 @@ def test_a_record_that_was_changed_by_hand_counts_for_nothing(repository: TeamRe
     assert f"{file.name}: changed since it was written" in finding.text
 
 
+def test_a_pass_is_worth_nothing_beside_a_later_failure_or_a_record_that_cannot_be_believed(
+    repository: TeamRepository, now: datetime, case_of: CaseOf
+) -> None:
+    later = repository.drill(now - timedelta(days=1), planned_faults=("flip", "kill_pods"))  # the second never came
+    assert answers(case_of(repository))["abort-path"] is Answer.NO
+    later.write_text("{}", encoding="utf-8")
+    assert answers(case_of(repository))["abort-path"] is Answer.UNKNOWN
+    later.unlink()
+    assert answers(case_of(repository))["abort-path"] is Answer.YES
+
+
 @pytest.mark.parametrize("name", ["rollout.yaml", "analysis-template.yaml", "routing.yaml"])
 def test_a_manifest_that_changed_since_its_drill_was_never_drilled(
     repository: TeamRepository, case_of: CaseOf, name: str
