@@ -31,7 +31,7 @@ def check_abort_path(case: Case) -> tuple[Finding, ...]:
         + " ".join(str(file) for file in case.files)
         + world_option(case)
     )
-    meant = [one for one in case.drills if one.expected == ABORTED]
+    meant = [one for one in case.drills if one.expected == ABORTED and not _has_help(one)]
     good = [one for one in meant if one.holds and one.verdict == ABORTED and _is_in_world(case, one)]
     fresh = [one for one in good if is_fresh(one, case.now)]
     if fresh:
@@ -59,11 +59,20 @@ def _why_not(case: Case, meant: list[Record], good: list[Record], play: str) -> 
             return no(f"drilled elsewhere than in the world {case.world}: {told(newest, case.now)}", play)
         return no(f"drilled and did not pass: {told(newest, case.now)}", play)
     others = len(case.records.records)
-    beside = f"; {others} records there are of other manifests, or of drills that abort nothing" if others else ""
+    beside = (
+        f"; {others} records there are of other manifests, or of drills that abort nothing by themselves"
+        if others
+        else ""
+    )
     text = f"{case.records_folder} holds no record of an abort drill of these manifests{beside}"
     if case.records.refused:
         return unknown(f"{text}; what cannot be believed: {_refused(case)}", play)
     return no(text, play)
+
+
+def _has_help(record: Record) -> bool:
+    """Return whether a person was to abort, or did: then it says nothing of what the rollout does by itself."""
+    return record.by_people or any(line["word"] == "abort" for line in record.data.get("operator", ()))
 
 
 def _refused(case: Case) -> str:

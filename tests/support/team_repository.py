@@ -101,7 +101,8 @@ def team_repository(
         (root / "deploy" / source.name).write_text(source.read_text(encoding="utf-8"), encoding="utf-8")
     (root / "docs" / "runbook.md").write_text(RUNBOOK, encoding="utf-8")
     (root / "deploy" / "orders.json").write_text(DASHBOARD, encoding="utf-8")
-    made.drill(now - age, words=("pause", "resume", "abort", "retry", "promote-full"))
+    made.drill(now - age)
+    made.drill(now - age + timedelta(minutes=5), words=("pause", "resume", "abort", "retry", "promote-full"))
     return made
 
 

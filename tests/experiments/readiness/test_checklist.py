@@ -92,9 +92,9 @@ def test_without_records_nothing_was_drilled(repository: TeamRepository, case_of
 
 
 def test_a_record_that_was_changed_by_hand_counts_for_nothing(repository: TeamRepository, case_of: CaseOf) -> None:
-    [file] = repository.records.glob("*.json")
-    data = json.loads(file.read_text(encoding="utf-8"))
-    file.write_text(json.dumps(data | {"started_at": "2026-03-30T00:00:00Z"}), encoding="utf-8")
+    for file in repository.records.glob("*.json"):
+        data = json.loads(file.read_text(encoding="utf-8"))
+        file.write_text(json.dumps(data | {"started_at": "2026-03-30T00:00:00Z"}), encoding="utf-8")
     case = case_of(repository)
     found = answers(case)
     assert [found[item] for item in DRILLED] == [Answer.UNKNOWN, Answer.UNKNOWN, Answer.NO]
@@ -110,6 +110,19 @@ def test_a_pass_is_worth_nothing_beside_a_later_failure_or_a_record_that_cannot_
     later.write_text("{}", encoding="utf-8")
     assert answers(case_of(repository))["abort-path"] is Answer.UNKNOWN
     later.unlink()
+    assert answers(case_of(repository))["abort-path"] is Answer.YES
+
+
+def test_an_abort_that_a_person_asked_for_proves_nothing_of_the_abort_path(
+    repository: TeamRepository, now: datetime, case_of: CaseOf
+) -> None:
+    repository.forget_drills()
+    repository.drill(now - timedelta(days=1), words=("abort",))
+    assert answers(case_of(repository))["abort-path"] is Answer.NO
+    repository.forget_drills()
+    repository.drill(now - timedelta(days=1), by_people=True)
+    assert answers(case_of(repository))["abort-path"] is Answer.NO
+    repository.drill(now - timedelta(days=1))
     assert answers(case_of(repository))["abort-path"] is Answer.YES
 
 

@@ -37,10 +37,10 @@ def read(text: str) -> bool:
 def test_a_hundred_thousand_mutated_texts_neither_crash_nor_hang(query_texts: TextMaker) -> None:
     accepted, slowest_s = 0, 0.0
     for text in query_texts(30, 100_000):
-        started = time.perf_counter()
+        started = time.thread_time()  # the wall would tell of what else the machine does
         accepted += read(text)
-        slowest_s = max(slowest_s, time.perf_counter() - started)
-    print(f"{accepted} of 100000 accepted, the slowest took {slowest_s * 1000:.1f} ms")
+        slowest_s = max(slowest_s, time.thread_time() - started)
+    print(f"{accepted} of 100000 accepted, the slowest took {slowest_s * 1000:.1f} ms of CPU time")
     assert accepted > 10_000
     assert slowest_s < 2
 
