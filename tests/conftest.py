@@ -6,10 +6,14 @@ in GAMEBIRD_REQUIRE (comma-separated), and then their absence is a failure: noth
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import socket
+import sys
+from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -35,6 +39,23 @@ def root() -> Path:
 
 
 @pytest.fixture(scope="session")
+def program() -> Callable[[str], ModuleType]:
+    """Return a function that loads a program by its path below the root, tools/truth.py for one: it is no package."""
+
+    def loaded(path: str) -> ModuleType:
+        file = ROOT / path
+        spec = importlib.util.spec_from_file_location(file.stem, file)
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[file.stem] = module  # a slotted dataclass looks itself up there
+        spec.loader.exec_module(module)
+        return module
+
+    return loaded
+
+
+@pytest.fixture(scope="session")
 def recordings() -> Path:
     """The folder of what the real systems answered, as compressed data."""
     return ROOT / "tests" / "conformance"
@@ -49,34 +70,35 @@ def corpus() -> Path:
     return folder
 
 
+def built(tool: str, program: str, named: str | None, how: str) -> Path:
+    """Return a program that was named, or else built once into the cache folder."""
+    found = Path(named) if named else CACHE / program
+    if not found.is_file():
+        missing(tool, how)
+    return found
+
+
 @pytest.fixture(scope="session")
 def prometheus_binary() -> Path:
     """A Prometheus 3 server, built once by tools/build_prometheus.sh."""
-    named = os.environ.get("GAMEBIRD_PROMETHEUS")
-    found = Path(named) if named else CACHE / "prometheus"
-    if not found.is_file():
-        missing("prometheus", "build it once with tools/build_prometheus.sh (two minutes, needs Go)")
-    return found
+    how = "build it once with tools/build_prometheus.sh (two minutes, needs Go)"
+    return built("prometheus", "prometheus", os.environ.get("GAMEBIRD_PROMETHEUS"), how)
 
 
 @pytest.fixture(scope="session")
 def promtool() -> Path:
     """Prometheus' own command line, built beside the server by tools/build_prometheus.sh."""
     named = os.environ.get("GAMEBIRD_PROMTOOL") or shutil.which("promtool")
-    found = Path(named) if named else CACHE / "promtool"
-    if not found.is_file():
-        missing("prometheus", "its promtool is built once with tools/build_prometheus.sh (it needs Go)")
-    return found
+    return built(
+        "prometheus", "promtool", named, "its promtool is built once with tools/build_prometheus.sh (it needs Go)"
+    )
 
 
 @pytest.fixture(scope="session")
 def helm() -> Path:
     """A helm 3, built once by tools/build_helm.sh."""
-    named = os.environ.get("GAMEBIRD_HELM")
-    found = Path(named) if named else CACHE / "helm"
-    if not found.is_file():
-        missing("helm", "build it once with tools/build_helm.sh (eighty seconds, needs Go)")
-    return found
+    how = "build it once with tools/build_helm.sh (eighty seconds, needs Go)"
+    return built("helm", "helm", os.environ.get("GAMEBIRD_HELM"), how)
 
 
 @pytest.fixture(scope="session")

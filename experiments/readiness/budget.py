@@ -83,25 +83,30 @@ def _of(one: Figures, budget: Budget, how: str) -> tuple[Finding, ...]:
 
 def _within(what: str, share: Estimate | None, limit: float, how: str, advice: str) -> Finding:
     if share is None or share.high is None:
-        return unknown(f"{what}: not bounded by {how}", "play more runs: --runs")
+        return _unbounded(what, how)
     text = f"{what} {share.value:.2%}, at most {share.high:.2%} (budget {limit:.2%}; {how})"
-    if share.high <= limit:
-        return yes(text)
-    if share.value <= limit:
-        return unknown(
-            f"{text}: the runs do not show that it is within", "play more runs and cohorts: --runs, --cohorts"
-        )
-    return no(text, f"{advice}: gamebird simulate FILES… says where; or write another budget")
+    action = f"{advice}: gamebird simulate FILES… says where; or write another budget"
+    return _judged(share.value, share.high, limit, text, action)
 
 
 def _counted(what: str, number: Estimate, limit: float, how: str) -> Finding:
     if number.high is None:
-        return unknown(f"{what}: not bounded by {how}", "play more runs: --runs")
+        return _unbounded(what, how)
     text = f"{what} {number.value:,.0f} at most, {number.high:,.0f} with its interval (budget {limit:,.0f}; {how})"
-    if number.high <= limit:
+    action = "start with a smaller weight or look sooner; or write another budget"
+    return _judged(number.value, number.high, limit, text, action)
+
+
+def _unbounded(what: str, how: str) -> Finding:
+    return unknown(f"{what}: not bounded by {how}", "play more runs: --runs")
+
+
+def _judged(value: float, high: float, limit: float, text: str, action: str) -> Finding:
+    """Return yes where the whole interval is within, unknown where only the estimate is, else no and what to do."""
+    if high <= limit:
         return yes(text)
-    if number.value <= limit:
+    if value <= limit:
         return unknown(
             f"{text}: the runs do not show that it is within", "play more runs and cohorts: --runs, --cohorts"
         )
-    return no(text, "start with a smaller weight or look sooner; or write another budget")
+    return no(text, action)

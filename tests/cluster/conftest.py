@@ -12,15 +12,23 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from api_server import connection, control_plane, custom_kinds, kubeconfig, kubelet, namespace
+from api_server import connection, control_plane, custom_kinds, kubeconfig, kubelet, namespace, prometheus_that_says
 from routing_kinds import routing_kinds
-from scripted_prometheus import OneValue
 
 from experiments.testbeds.cluster.control_plane import ControlPlane
 from experiments.testbeds.cluster.kubelet import InstantKubelet
 from experiments.testbeds.local.children import free_port
 
-__all__ = ["connection", "control_plane", "custom_kinds", "kubeconfig", "kubelet", "namespace", "routing_kinds"]
+__all__ = [
+    "connection",
+    "control_plane",
+    "custom_kinds",
+    "kubeconfig",
+    "kubelet",
+    "namespace",
+    "prometheus_that_says",
+    "routing_kinds",
+]
 
 
 @pytest.fixture
@@ -77,12 +85,3 @@ def _is_ready(port: int) -> bool:
             return bool(answer.status == 200)
     except OSError:
         return False
-
-
-@pytest.fixture
-def prometheus_that_says() -> Iterator[OneValue]:
-    """A metrics server whose one value the test chooses."""
-    found = OneValue()
-    found.start()
-    yield found
-    found.stop()

@@ -5,20 +5,19 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from api_server import connection, control_plane, kubeconfig, kubelet, namespace
-from scripted_prometheus import OneValue
+from api_server import connection, control_plane, kubeconfig, kubelet, namespace, prometheus_that_says
 
 from controller.kubernetes.api import Connection, Resource
 from experiments.testbeds.cluster.control_plane import VERSION
 
-__all__ = ["connection", "control_plane", "kubeconfig", "kubelet", "namespace"]
+__all__ = ["connection", "control_plane", "kubeconfig", "kubelet", "namespace", "prometheus_that_says"]
 
 KUBERNETES = VERSION.partition("-")[0]  # helm has to be told where it asks no server
 
@@ -78,12 +77,3 @@ def takes(connection: Connection) -> Callable[[dict[str, Any]], None]:
         connection.call("POST", resource.path("default"), query=query, body=item, resource=resource)
 
     return judge
-
-
-@pytest.fixture
-def prometheus_that_says() -> Iterator[OneValue]:
-    """A metrics server whose one value the test chooses."""
-    found = OneValue()
-    found.start()
-    yield found
-    found.stop()

@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from rehearsed_events import CANARY, COLUMNS, STABLE, request, status
 
 from experiments.events import (
     Deployed,
@@ -20,38 +21,11 @@ from experiments.events import (
     MeasurementTaken,
     MetricStanding,
     RunChanged,
-    StatusChanged,
     WeightSet,
 )
 from experiments.gameday_files import Expectation
 from experiments.provenance import Provenance
 from experiments.scorecard import Evidence
-
-STABLE, CANARY = "aaa111", "bbb222"
-COLUMNS = [
-    *("intended_s", "sent_s", "finished_s", "latency_s", "service_s", "lag_s"),
-    *("status", "failure", "revision", "method", "path"),
-]
-
-
-def request(at_s: float, revision: str, *, status: int = 200, latency_s: float = 0.1, failure: str = "") -> list[Any]:
-    return [at_s, at_s, at_s + latency_s, latency_s, latency_s, 0.0, status, failure, revision, "GET", "/"]
-
-
-def status(t_s: float, **changes: Any) -> StatusChanged:
-    values: dict[str, Any] = {
-        "t_s": t_s,
-        "phase": "Progressing",
-        "message": "",
-        "revision": 2,
-        "current_hash": CANARY,
-        "stable_hash": STABLE,
-        "step_index": 0,
-        "step": "setWeight: 10",
-        "steps": 3,
-        "aborted": False,
-    }
-    return StatusChanged(**(values | changes))
 
 
 def measurement(t_s: float, value: float, phase: str) -> MeasurementTaken:

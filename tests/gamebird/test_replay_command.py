@@ -41,10 +41,8 @@ class Service(LoopbackService):
 
 @pytest.fixture
 def service() -> Iterator[Service]:
-    found = Service()
-    found.start()
-    yield found
-    found.stop()
+    with Service() as found:
+        yield found
 
 
 @pytest.fixture

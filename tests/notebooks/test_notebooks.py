@@ -7,11 +7,11 @@ in its text must be the one that the kernel finds.
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import nbformat
@@ -127,13 +127,9 @@ def kept(root: Path, name: str) -> Any:
 
 
 @pytest.fixture(scope="module")
-def played(root: Path, name: str) -> Any:
+def played(root: Path, program: Callable[[str], ModuleType], name: str) -> Any:
     """Play the notebook, and ask its kernel at the end for everything that the text claims."""
-    spec = importlib.util.spec_from_file_location("notebooks_execute", root / "notebooks" / "execute.py")
-    assert spec is not None
-    assert spec.loader is not None
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
+    tool = program("notebooks/execute.py")
     asked = [*CLAIMS[name].values(), *TRUTHS[name]]
     ask = (
         "import json, resource\n"

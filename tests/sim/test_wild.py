@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -11,15 +10,8 @@ import pytest
 
 
 @pytest.fixture(scope="module")
-def wild(root: Path) -> ModuleType:
-    """tools/wild.py, which is a program and no package."""
-    spec = importlib.util.spec_from_file_location("wild", root / "tools" / "wild.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["wild"] = module
-    spec.loader.exec_module(module)
-    return module
+def wild(program: Callable[[str], ModuleType]) -> ModuleType:
+    return program("tools/wild.py")
 
 
 EXPERIMENT = "experiment is not supported"

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from scripted_prometheus import OneValue
 
 from controller.kubernetes.api import Connection, connect
 from controller.kubernetes.api.resources import CRDS, NAMESPACES, ROLLOUTS
@@ -66,6 +67,15 @@ def kubelet(control_plane: ControlPlane) -> Iterator[InstantKubelet]:
     """Pods become ready half a second after they were created."""
     connection, _ = connect(kubeconfig=control_plane.kubeconfig)
     found = InstantKubelet(connection)
+    found.start()
+    yield found
+    found.stop()
+
+
+@pytest.fixture
+def prometheus_that_says() -> Iterator[OneValue]:
+    """A metrics server whose one value the test chooses."""
+    found = OneValue()
     found.start()
     yield found
     found.stop()

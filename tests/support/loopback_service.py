@@ -7,6 +7,7 @@ import ssl
 import threading
 import time
 from collections import Counter
+from typing import Self
 
 STALL_STEP_S = 0.005
 
@@ -57,6 +58,13 @@ class LoopbackService:
         assert self._done is not None
         self._loop.call_soon_threadsafe(self._done.set)
         self._thread.join(10)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
 
     def stall(self, for_s: float) -> None:
         """Answer nobody from now on for `for_s` seconds; then answer everybody who waits."""

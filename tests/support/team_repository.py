@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from rehearsed_events import CANARY, COLUMNS, STABLE, request, status
 
-from experiments.events import Deployed, Event, FaultBegan, FaultEnded, OperatorSpoke, StatusChanged, WeightSet
+from experiments.events import Deployed, Event, FaultBegan, FaultEnded, OperatorSpoke, WeightSet
 from experiments.gameday_files import Expectation
 from experiments.provenance import Provenance
 from experiments.records.keeping import keep_record
@@ -40,7 +41,6 @@ RUNBOOK = """# orders-api
 DASHBOARD = """{"title": "orders", "panels": [{"title": "Errors", "targets": [
   {"expr": "sum by (pod_template_hash) (rate(http_requests_total{status=~\\"5..\\"}[$__rate_interval]))"}]}]}
 """
-STABLE, CANARY = "aaa111", "bbb222"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,52 +140,24 @@ def _events(words: tuple[str, ...]) -> tuple[Event, ...]:
     said = tuple(OperatorSpoke(t_s=50.0 + index, word=word, effect="") for index, word in enumerate(words))
     return (
         Deployed(t_s=0.0, role="stable", pod_hash=STABLE, release="a good release"),
-        _status(1.0, phase="Healthy", current_hash=STABLE),
+        status(1.0, phase="Healthy", current_hash=STABLE),
         Deployed(t_s=20.0, role="under test", pod_hash=CANARY, release="5 % errors"),
-        _status(21.0),
+        status(21.0),
         WeightSet(t_s=22.0, canary=10, total=100, canary_hash=CANARY, stable_hash=STABLE),
         FaultBegan(
             t_s=40.0, fault="flip", kind="set_flag", detail=f"the flag {FLAG} is off for everybody", lease_ends_s=70.0
         ),
         *said,
-        _status(60.0, phase="Degraded", aborted=True, message="RolloutAborted"),
+        status(60.0, phase="Degraded", aborted=True, message="RolloutAborted"),
         WeightSet(t_s=60.5, canary=0, total=100, canary_hash=CANARY, stable_hash=STABLE),
         FaultEnded(t_s=70.0, fault="flip", why="lease"),
     )
-
-
-def _status(t_s: float, **changes: Any) -> StatusChanged:
-    values: dict[str, Any] = {
-        "t_s": t_s,
-        "phase": "Progressing",
-        "message": "",
-        "revision": 2,
-        "current_hash": CANARY,
-        "stable_hash": STABLE,
-        "step_index": 0,
-        "step": "setWeight: 10",
-        "steps": 3,
-        "aborted": False,
-    }
-    return StatusChanged(**(values | changes))
 
 
 def _requests() -> pd.DataFrame:
     """One request a second from 20 s to 79 s; those at 30 s, 40 s and 50 s met the release, the last one failed."""
     rows = []
     for at_s in range(20, 80):
-        to_canary = at_s in (30, 40, 50)
-        rows.append(
-            {
-                **{name: float(at_s) for name in ("intended_s", "sent_s")},
-                "finished_s": at_s + 0.1,
-                **dict.fromkeys(("latency_s", "service_s"), 0.1),
-                "lag_s": 0.0,
-                "status": 500 if at_s == 50 else 200,
-                "failure": "",
-                "revision": CANARY if to_canary else STABLE,
-                "method": "GET",
-                "path": "/",
-            }
-        )
-    return pd.DataFrame(rows)
+        revision = CANARY if at_s in (30, 40, 50) else STABLE
+        rows.append(request(float(at_s), revision, status=500 if at_s == 50 else 200))
+    return pd.DataFrame(rows, columns=COLUMNS)

@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
-
 import pytest
 
 
 @pytest.fixture(scope="module")
-def envoy_problem(root: Path):  # type: ignore[no-untyped-def]
-    spec = importlib.util.spec_from_file_location("install", root / "tools" / "install.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.envoy_problem
+def envoy_problem(program):  # type: ignore[no-untyped-def]
+    return program("tools/install.py").envoy_problem
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
+from collections.abc import Callable
 from types import ModuleType
 
 import pytest
@@ -20,13 +19,8 @@ from experiments.events import (
 
 
 @pytest.fixture(scope="module")
-def timing(root: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location("timing", root / "tools" / "timing.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def timing(program: Callable[[str], ModuleType]) -> ModuleType:
+    return program("tools/timing.py")
 
 
 def pods(t_s: float, created: int, ready: int) -> PodsChanged:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -14,14 +13,8 @@ from experiments.verdicts import Verdict
 
 
 @pytest.fixture(scope="module")
-def truth(root: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location("truth", root / "tools" / "truth.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["truth"] = module  # a slotted dataclass looks itself up there
-    spec.loader.exec_module(module)
-    return module
+def truth(program: Callable[[str], ModuleType]) -> ModuleType:
+    return program("tools/truth.py")
 
 
 def test_kept_observations_are_counted_against_the_prediction(truth: ModuleType, tmp_path: Path) -> None:

@@ -33,10 +33,8 @@ class Service(LoopbackService):
 @pytest.fixture
 def service() -> Iterator[Service]:
     """A running service."""
-    found = Service()
-    found.start()
-    yield found
-    found.stop()
+    with Service() as found:
+        yield found
 
 
 @pytest.fixture
